@@ -1,0 +1,46 @@
+# Two commands: `make demo` and `make test`. Both set up what they need in .venv; a second call is quick.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SETUP  := $(VENV)/.done
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo setup test test-slow lint format schema bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(SETUP)  ## digits learned from noise, with controls and a report: about a minute after the set-up
+	$(BIN)/traitleak demo
+
+setup: $(SETUP)  ## the environment alone
+
+$(SETUP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "traitleak needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+test: lint  ## style, types and tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(SETUP)  ## the minutes-long tests
+	$(BIN)/python -m pytest -m slow --timeout 1200
+
+lint: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(SETUP)  ## let ruff tidy the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(SETUP)  ## write recipes/schema.json anew
+	$(BIN)/python -m traitleak.recipe > recipes/schema.json.new && mv recipes/schema.json.new recipes/schema.json
+
+bench: $(SETUP)  ## speed and memory against a plain loop
+	$(BIN)/python benchmarks/digits.py
+
+clean:  ## remove the environment and caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

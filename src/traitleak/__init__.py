@@ -1,0 +1,1 @@
+"""Subliminal learning as software."""
