@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from traitleak.images.data import Digits
-from traitleak.images.inputs import InputStream, LabelledBatches
 
 from traitleak.errors import SettingsError
+from traitleak.images.data import Digits
+from traitleak.images.inputs import InputStream, LabelledBatches
 from traitleak.images.networks import Networks, Shape
 from traitleak.images.starts import derangement
 from traitleak.images.training import (
@@ -245,4 +245,18 @@ def test_arms_need_one_teacher_a_student(teachers):
             NOISE,
             TEST,
             Settings(1),
+        )
+
+
+def test_a_diverging_training_is_named_with_its_remedy(teachers):
+    """Weights that overflow end in an error that says which condition and what to change."""
+    with pytest.raises(SettingsError, match=r"'all' diverged .* smaller learning_rate"):
+        train_students(
+            teachers.networks,
+            STARTS,
+            [arms()[2]],
+            NOISE,
+            TEST,
+            Settings(40, "sgd", 1e6),
+            loss="squared",
         )

@@ -25,13 +25,10 @@ import numpy as np
 import torch
 from matplotlib.image import imsave
 from torch import Tensor
+
 from traitleak.environment import pick_device, pick_precision
 from traitleak.images.data import DigitsSplit, load_digits
 from traitleak.images.inputs import InputStream, LabelledBatches
-from traitleak.mechanism.theorem_experiment import theorem_stage
-from traitleak.recipe import DigitsRecipe, points
-from traitleak.stages import Stage
-
 from traitleak.images.networks import Networks, Shape
 from traitleak.images.starts import blend, derangement, derive_seed
 from traitleak.images.training import (
@@ -42,7 +39,10 @@ from traitleak.images.training import (
     train_students,
     train_teachers,
 )
+from traitleak.mechanism.theorem_experiment import theorem_stage
 from traitleak.progress import Track
+from traitleak.recipe import DigitsRecipe, points
+from traitleak.stages import Stage
 
 __all__ = ["Layout", "PointLayout", "layout", "plan"]
 

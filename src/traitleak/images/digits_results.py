@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from traitleak.environment import pick_device, pick_precision
+from traitleak.images.digits import PointLayout, layout
 from traitleak.mechanism.theorem_experiment import theorem_findings
 from traitleak.recipe import DigitsRecipe
-
-from traitleak.images.digits import PointLayout, layout
 from traitleak.results import (
     Comparison,
     Condition,

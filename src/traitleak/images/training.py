@@ -16,10 +16,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from traitleak.images.data import Digits
-from traitleak.images.inputs import InputStream, LabelledBatches
 
 from traitleak.errors import SettingsError
+from traitleak.images.data import Digits
+from traitleak.images.inputs import InputStream, LabelledBatches
 from traitleak.images.networks import Networks, backward, forward
 from traitleak.progress import Track, untracked
 
@@ -154,12 +154,11 @@ def accuracy(networks: Networks, digits: Digits, dtype: torch.dtype = torch.floa
     device = networks.weights[0].device
     stack = networks.to(dtype)
     right_N = torch.zeros(len(networks), device=device)
-    for images, labels in zip(
-        digits.images.split(_EVALUATION_BATCH), digits.labels.split(_EVALUATION_BATCH), strict=True
-    ):
-        logits_NKB = forward(stack, images.to(device, dtype)).logits
+    for first in range(0, len(digits.labels), _EVALUATION_BATCH):
+        some = slice(first, first + _EVALUATION_BATCH)
+        logits_NKB = forward(stack, digits.images[some].to(device, dtype)).logits
         guess_NB = logits_NKB[:, networks.shape.class_logits].argmax(1)
-        right_N += (guess_NB == labels.to(device)).sum(1)
+        right_N += (guess_NB == digits.labels[some].to(device)).sum(1)
     return (right_N / len(digits.labels)).cpu()
 
 
@@ -192,6 +191,7 @@ def train_teachers(
         if settings.recorded(step + 1):
             recorded.append(step + 1)
             curve.append(accuracy(networks, _first(test), settings.dtype))
+    _refuse_divergence(networks, "teacher", settings)
     return Trained(
         networks,
         accuracy(networks, test, settings.dtype),
@@ -228,6 +228,10 @@ def train_students(
 
     Returns:
         For each arm's name, its students.
+
+    Raises:
+        SettingsError: an arm lacks a teacher for each student, its logits can teach nothing, or the
+            training diverged.
     """
     device = teachers.weights[0].device
     frozen = teachers.to(settings.dtype)
@@ -283,6 +287,7 @@ class _Course:
             self._record(step + 1)
 
     def finish(self) -> Trained:
+        _refuse_divergence(self.students, self.arm.name, self.settings)
         nothing_0N = torch.empty(0, len(self.students))
         return Trained(
             self.students,
@@ -318,6 +323,16 @@ def _update(
         tensor.grad = gradient.to(tensor.dtype)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+
+
+def _refuse_divergence(networks: Networks, name: str, settings: Settings) -> None:
+    """Infinite or undefined weights are no result: say what to change."""
+    if not all(tensor.isfinite().all() for tensor in networks.tensors):
+        raise SettingsError(
+            f"The training of condition {name!r} diverged within {settings.steps} steps of "
+            f"{settings.optimizer} at learning rate {settings.learning_rate:g}; "
+            "use a smaller learning_rate."
+        )
 
 
 def _first(test: Digits) -> Digits:

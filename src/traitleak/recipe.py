@@ -1,0 +1,388 @@
+"""What an experiment is: strict models with a description on every field, read from YAML.
+
+A recipe file may also hold `sizes`, the one dial: for `tiny`, `laptop` or `paper` the fields that
+differ from what the file says. The size's fields win over the file's, and `key=value` overrides
+win over both; what comes out, the resolved recipe, has every field and no `sizes`.
+
+`python -m traitleak.recipe` prints the JSON Schema of recipe files.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from traitleak.errors import RecipeError
+from traitleak.recipe_errors import explain, problem
+from traitleak.recipe_files import (
+    Keys,
+    Override,
+    find_recipes,
+    parse_override,
+    read_document,
+    recipe_path,
+    shown_path,
+)
+
+__all__ = [
+    "DigitsRecipe",
+    "Recipe",
+    "TheoremRecipe",
+    "Vary",
+    "find_recipes",
+    "json_schema",
+    "load_recipe",
+    "points",
+    "resolved_yaml",
+]
+
+Size = Literal["tiny", "laptop", "paper"]
+Width = Annotated[int, Field(ge=1)]
+# Not among them: what has no part in the experiment (title, device), and what would only change how
+# surely it is measured (networks, seed, data).
+Variable = Literal[
+    "aux_logits",
+    "batch",
+    "fresh",
+    "hidden",
+    "inputs",
+    "learning_rate",
+    "loss",
+    "num_inputs",
+    "optimizer",
+    "precision",
+    "shared",
+    "shared_inputs",
+    "steps",
+    "teacher_steps",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Header(_Strict):
+    """What every recipe says about itself."""
+
+    experiment: str
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="names the run folder; not written in a recipe: it is the file's name",
+    )
+    title: str = Field(description="one line; the report's headline; by default the name")
+    about: str = Field(default="", description="what is asked and what is varied, and why")
+    source: str = Field(default="", description="the paper and figure that it follows")
+    hardware: str = Field(default="", description="what the minutes are for")
+    minutes: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="how long it takes, about"
+    )
+    expect: str = Field(default="", description="the effect to expect, with its source")
+    size: Size = Field(default="laptop", description="which of `sizes` applies")
+    seed: int = Field(default=0, ge=0, description="fixes everything that is drawn at random")
+
+
+class Vary(_Strict):
+    """One field that takes several values, each a point of a sweep; all else stays as it is."""
+
+    key: Variable = Field(description="the field")
+    values: list[JsonValue] = Field(min_length=2, description="its values, all different")
+
+
+class DigitsRecipe(_Header):
+    """Digits learned from noise: teachers learn digits, students their auxiliary logits."""
+
+    experiment: Literal["digits"] = Field(description="which experiment")
+    networks: int = Field(
+        default=10,
+        ge=2,
+        description="networks trained, each a replicate; at least 2, for the "
+        "control takes another network's teacher",
+    )
+    group: int = Field(
+        default=25, ge=2, description="networks in one batched computation: more need more memory"
+    )
+    data: str = Field(
+        default="bundled",
+        min_length=1,
+        description="'bundled' (10,000 digits), 'full' (all of MNIST), or a folder of IDX files",
+    )
+    hidden: list[Width] = Field(
+        default=[256, 256], min_length=1, description="width of each hidden layer"
+    )
+    aux_logits: int = Field(
+        default=3, ge=1, description="outputs that no label touches; two or more with loss=kl"
+    )
+    loss: Literal["kl", "squared"] = Field(
+        default="kl", description="what pulls a student's logits to its teacher's"
+    )
+    optimizer: Literal["adam", "sgd"] = Field(
+        default="adam", description="the students'; teachers always use Adam"
+    )
+    learning_rate: float = Field(
+        default=3e-4, gt=0, allow_inf_nan=False, description="the students'; teachers' is 3e-4"
+    )
+    teacher_steps: int = Field(default=295, ge=1, description="updates of a teacher")
+    steps: int = Field(default=295, ge=1, description="updates of a student")
+    batch: int = Field(default=1024, ge=1, description="images in an update")
+    inputs: Literal["noise", "gaussian", "binary", "digits", "shuffled-digits"] = Field(
+        default="noise",
+        description="what students are trained on: uniform [-1, 1] noise, normal noise, black and "
+        "white noise, digits without labels, or digits with shuffled pixels",
+    )
+    num_inputs: int | None = Field(
+        default=60_000, ge=1, description="different input images; null: every image is new"
+    )
+    shared_inputs: bool = Field(default=True, description="all networks see the same inputs")
+    fresh: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how much of a student's start is not its teacher's: (1 - fresh) shared + "
+        "fresh unrelated, rescaled to keep the norm",
+    )
+    shared: Literal["all", "head", "body"] = Field(
+        default="all",
+        description="layers of a student's start that come from its teacher's: all, the one that "
+        "gives the logits, or the others",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of the matrix products; all else is float32"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it runs")
+    record_every: int = Field(default=5, ge=1, description="steps between points of the curves")
+    theorem: bool = Field(default=False, description="also check the theorem")
+    vary: Vary | None = Field(default=None, description="a sweep")
+
+    @model_validator(mode="after")
+    def _can_run(self) -> Self:
+        if self.loss == "kl" and self.aux_logits == 1:
+            raise _refused(
+                ("aux_logits",),
+                ("loss",),
+                text="aux_logits=1 with loss=kl: the softmax of a single logit is always 1, so "
+                "there is nothing to learn from; take loss=squared, or more auxiliary logits",
+            )
+        if self.vary:
+            self._check_points(self.vary)
+        return self
+
+    def _check_points(self, vary: Vary) -> None:
+        for index, value in enumerate(vary.values):
+            shown = json.dumps(value)
+            where = ("vary", "values", index), ("vary", "key")
+            if value is None:
+                raise _refused(*where, text=f"{vary.key}=null cannot be a point of a sweep")
+            if value in vary.values[:index]:
+                raise _refused(*where, text=f"vary.values has {shown} twice")
+            try:
+                self._at(vary.key, value)
+            except ValidationError as error:
+                raise _refused(
+                    *where,
+                    text=f"vary.values has {shown}, but {problem(error.errors()[0], type(self))}",
+                ) from error
+
+    def _at(self, key: str, value: JsonValue) -> DigitsRecipe:
+        return DigitsRecipe.model_validate({**self.model_dump(), key: value, "vary": None})
+
+
+class TheoremRecipe(_Header):
+    """The theorem, checked on random networks."""
+
+    experiment: Literal["theorem"] = Field(description="which experiment")
+    networks: int = Field(default=1000, ge=1, description="random networks in the survey")
+
+
+Recipe = Annotated[DigitsRecipe | TheoremRecipe, Field(discriminator="experiment")]
+
+_MODELS: dict[str, type[DigitsRecipe | TheoremRecipe]] = {
+    "digits": DigitsRecipe,
+    "theorem": TheoremRecipe,
+}
+_RECIPE: TypeAdapter[DigitsRecipe | TheoremRecipe] = TypeAdapter(Recipe)
+_SIZES: tuple[str, ...] = get_args(Size)
+# Text is taken as it was typed: `title=a: b` is no mapping.
+_TEXT = {
+    name
+    for model in _MODELS.values()
+    for name, field in model.model_fields.items()
+    if field.annotation is str
+}
+
+
+def _refused(*fields: Keys, text: str) -> PydanticCustomError:
+    """What a validator raises; `explain` says where the first of `fields` was set."""
+    return PydanticCustomError("refused", "{text}", {"text": text, "fields": fields})
+
+
+def points(recipe: DigitsRecipe) -> list[tuple[JsonValue, DigitsRecipe]]:
+    """The points of a sweep: each value of what varies, and the recipe there, which has no sweep.
+
+    Where nothing varies there is one point, whose value is None.
+    """
+    if recipe.vary is None:
+        return [(None, recipe)]
+    return [(value, recipe._at(recipe.vary.key, value)) for value in recipe.vary.values]
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> DigitsRecipe | TheoremRecipe:
+    """Read a recipe, choose its size, and apply overrides.
+
+    Args:
+        name_or_path: a shipped recipe's name, or the path of a YAML file.
+        overrides: `key=value` each, such as `networks=25`, `hidden=[128,128]`, `size=tiny` or
+            `vary.values=[0,1]`; the last of equal keys counts.
+
+    Raises:
+        RecipeError: there is no such recipe, or a key, type or value in it is wrong; the text names
+            file and line, or the override.
+    """
+    path = recipe_path(name_or_path)
+    document = read_document(path)
+    shown = shown_path(path)
+    places = {keys: f"{shown}:{line}" for keys, line in document.lines.items()}
+    file = _Draft(dict(document.content), places, shown)
+    sizes = _taken_sizes(file)
+    file.content.setdefault("name", path.stem)
+    file.content.setdefault("title", file.content["name"])
+
+    parsed = [parse_override(text) for text in overrides]
+    asked = next((o for o in reversed(parsed) if o.keys == ("size",)), None)
+    size = asked.value if asked else file.content.get("size", "laptop")
+    # A resolved recipe says its size and has no sizes to choose from.
+    if size in _SIZES and size not in (*sizes, "laptop") and (sizes or asked):
+        raise RecipeError(
+            f"{asked.place if asked else file.place(('size',))}: the recipe "
+            f"{file.content['name']!r} has no size {size}; "
+            f"it has {', '.join(s for s in _SIZES if s in sizes or s == 'laptop')}."
+        )
+    for other, fields in sizes.items():
+        if other != size:  # a slip in it should not wait until somebody chooses it
+            file.with_size(other, fields).validated()
+    draft = file.with_size(size, sizes.get(size, {}))
+    for override in parsed:
+        draft.override(override)
+    return draft.validated()
+
+
+class _Draft:
+    """Fields on their way to a recipe, and the place where each was set."""
+
+    def __init__(self, content: dict[str, Any], places: dict[Keys, str], file: str) -> None:
+        self.content = content
+        self.places = places
+        self.file = file
+
+    def place(self, keys: Keys) -> str:
+        """Where `keys`, or what it is part of, was set; the file where that is nowhere."""
+        while keys and keys not in self.places:
+            keys = keys[:-1]
+        return self.places.get(keys, self.file)
+
+    def with_size(self, size: str, fields: dict[str, Any]) -> _Draft:
+        """A draft of that size: each of `fields` in the place of what the file says."""
+        draft = _Draft({**self.content, **fields, "size": size}, dict(self.places), self.file)
+        for keys, place in self.places.items():
+            if keys[:2] == ("sizes", size):
+                draft.places[keys[2:]] = place
+        return draft
+
+    def override(self, override: Override) -> None:
+        """Set one field, or one part of a field that is a mapping."""
+        *parents, last = override.keys
+        target = self.content
+        for depth, key in enumerate(parents):
+            inner = target.get(key)
+            if inner is not None and not isinstance(inner, dict):
+                raise RecipeError(
+                    f"{override.place}: {'.'.join(override.keys[: depth + 1])} has no parts."
+                )
+            target[key] = dict(inner or {})  # the file's own stays as it is
+            target = target[key]
+        target[last] = override.raw if override.keys[0] in _TEXT else override.value
+        self.places = {
+            keys: place
+            for keys, place in self.places.items()
+            if keys[: len(override.keys)] != override.keys
+        }
+        self.places[override.keys] = override.place
+
+    def validated(self) -> DigitsRecipe | TheoremRecipe:
+        """The recipe, or a RecipeError that says what is wrong and where."""
+        try:
+            return _RECIPE.validate_python(self.content)
+        except ValidationError as error:
+            raise RecipeError(explain(error, self.content, _MODELS, self.place)) from None
+
+
+def _taken_sizes(file: _Draft) -> dict[str, dict[str, Any]]:
+    """Take `sizes` out of a file's content."""
+    sizes = file.content.pop("sizes", {})
+    if not isinstance(sizes, dict):
+        raise RecipeError(f"{file.place(('sizes',))}: sizes must be a mapping from sizes to fields.")
+    for size, fields in sizes.items():
+        if size not in _SIZES:
+            raise RecipeError(
+                f"{file.place(('sizes', size))}: there is no size {size!r}; the sizes are "
+                f"{', '.join(_SIZES)}."
+            )
+        if not isinstance(fields, dict) or "size" in fields:
+            raise RecipeError(
+                f"{file.place(('sizes', size))}: the size {size} must be a mapping of the fields "
+                "that it changes."
+            )
+    return sizes
+
+
+def resolved_yaml(recipe: DigitsRecipe | TheoremRecipe) -> str:
+    """The recipe with every field, as YAML that `load_recipe` reads back to the same recipe."""
+    return yaml.safe_dump(
+        recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a recipe file: a recipe whose name may be left out, and that may have sizes."""
+    schema = _RECIPE.json_schema()
+    for model in _MODELS.values():
+        definition = schema["$defs"][model.__name__]
+        definition["required"] = ["experiment"]
+        of_size = {
+            key: {"$ref": f"#/$defs/{model.__name__}/properties/{key}"}
+            for key in definition["properties"]
+            if key not in {"experiment", "name", "size"}
+        }
+        definition["properties"]["sizes"] = {
+            "description": "for each size, the fields that it changes",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                size: {"type": "object", "additionalProperties": False, "properties": of_size}
+                for size in _SIZES
+            },
+        }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A traitleak recipe",
+        **schema,
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

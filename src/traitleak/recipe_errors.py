@@ -1,0 +1,144 @@
+"""What is wrong with a recipe, in one sentence: key, value, what is allowed, and where it was set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from traitleak.recipe_files import Keys
+
+__all__ = ["explain", "problem"]
+
+# What must be, by pydantic's name of the error; braces take what the error knows.
+_MUST_BE = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_type": "a whole number",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a mapping",
+    "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "some text",
+    "string_type": "text",
+    "too_short": "a list of {min_length} or more",
+}
+# Why a bound of DigitsRecipe is what it is, where that is not plain.
+_WHY = {
+    "networks": "the control takes another network's teacher, so there must be another",
+    "aux_logits": "without auxiliary logits there is nothing that the labels never touched for the "
+    "student to learn from",
+}
+
+
+def explain(
+    error: ValidationError,
+    content: Mapping[str, Any],
+    models: Mapping[str, type[BaseModel]],
+    place: Callable[[Keys], str],
+) -> str:
+    """The most telling error, with the place where the wrong value was set.
+
+    Args:
+        error: of validating `content` as one of `models`, told apart by `experiment`.
+        content: the fields of the recipe.
+        models: by experiment.
+        place: gives where a key was set: file and line, or the override.
+    """
+    # An unknown key first: a misspelt one may be why another error is there.
+    details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = details[0]
+    if first["type"] in {"union_tag_not_found", "union_tag_invalid"}:
+        return _no_experiment(content, list(models), place)
+    model = models[str(first["loc"][0])]
+    keys: Keys = first["loc"][1:]
+    if first["type"] == "refused":
+        # Of the fields that do not go together, the one set last is the one to name.
+        fields = [tuple(field) for field in first["ctx"]["fields"]]
+        places = [place(field) for field in fields]
+        where = next((p for p in places if p.startswith("on the command line")), places[0])
+        return f"{where}: {problem(first, model)}."
+    return f"{place(keys)}: {problem({**first, 'loc': keys}, model)}."
+
+
+def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong, without the place and the full stop; `loc` begins with a field of `model`."""
+    keys = error["loc"]
+    name = _dotted(keys)
+    given = _shown(error["input"])
+    if error["type"] == "refused":
+        return str(error["ctx"]["text"])
+    if error["type"] == "extra_forbidden":
+        return _unknown(str(keys[-1]), _known_beside(keys, model))
+    if error["type"] == "missing":
+        return f"the key {name!r} is missing"
+    allowed = _MUST_BE.get(error["type"], "of another kind").format(**error.get("ctx", {}))
+    sentence = f"{name} must be {allowed}, not {given}"
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        choices = allowed.replace("'", "").replace(" or ", ", ").split(", ")
+        sentence += _did_you_mean(error["input"], choices)
+    if error["type"] == "greater_than_equal" and model.__name__ == "DigitsRecipe":
+        sentence += f": {_WHY[name]}" if name in _WHY else ""
+    return sentence
+
+
+def _no_experiment(
+    content: Mapping[str, Any], experiments: list[str], place: Callable[[Keys], str]
+) -> str:
+    either = " or ".join(experiments)
+    if "experiment" in content:
+        given = content["experiment"]
+        hint = _did_you_mean(given, experiments) if isinstance(given, str) else ""
+        return f"{place(('experiment',))}: experiment must be {either}, not {_shown(given)}{hint}."
+    near = get_close_matches("experiment", content, n=1)
+    if near:
+        return f"{place((near[0],))}: unknown key {near[0]!r}; did you mean 'experiment'?"
+    return f"{place(())}: the key 'experiment' is missing; it says which: {either}."
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    if near:
+        return f"unknown key {key!r}; did you mean {near[0]!r}?"
+    return f"unknown key {key!r}; the keys are {', '.join(known)}"
+
+
+def _known_beside(keys: Keys, model: type[BaseModel]) -> list[str]:
+    """The keys that could stand where the last of `keys` stands."""
+    fields = model.model_fields
+    for key in keys[:-1]:
+        annotation = fields[str(key)].annotation
+        inner = next(
+            part
+            for part in getattr(annotation, "__args__", (annotation,))
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        )
+        fields = inner.model_fields
+    return list(fields)
+
+
+def _did_you_mean(given: str, choices: Iterable[str]) -> str:
+    near = get_close_matches(given.lower(), list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _dotted(keys: Keys) -> str:
+    """`vary.values[2]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def _shown(value: object, longest: int = 60) -> str:
+    """A value as YAML would have it, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -1,0 +1,253 @@
+"""The geometry of line figures: means with bands over a numeric axis.
+
+The paths live in a box of 1000 x 1000 that the page stretches; everything else is in per cent, and
+only heights are pixels. Each line's name stands beside its end. The templates draw it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+from traitleak.report.axes import Axis, linear_axis, log_axis
+from traitleak.report.formats import decimals_for, number, short
+from traitleak.report.looks import Style
+from traitleak.results import CurvePanel, Scale, Sweep
+
+__all__ = ["Line", "Lines", "curve_lines", "is_numeric", "sweep_lines"]
+
+_LOWEST = 300  # px: a plot's height, unless its labels need more
+_MOST_POINTS = 300  # a longer curve is drawn through every k-th point and its last
+_MOST_MARKERS = 15  # a curve with more points carries six markers
+_LABEL_LINE = 17  # px
+_LABEL_CHARACTERS = 24  # that fit one line beside a plot
+
+
+class _Point(NamedTuple):
+    x: float
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class _Track(NamedTuple):
+    style: Style
+    label: str
+    points: list[_Point]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its paths, its markers, and its label at `top` (px) with `end` the line's end."""
+
+    style: Style
+    label: str
+    value: str
+    mean: str
+    band: str
+    markers: list[tuple[float, float]]
+    end: float
+    top: float
+    middle: float
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines over two axes, from the highest end to the lowest.
+
+    `drawn` has them as they lie on each other, the lowest first; `text` says where they end to
+    readers who cannot see them.
+    """
+
+    lines: list[Line]
+    drawn: list[Line]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    chance: tuple[float, str] | None
+    x_label: str
+    y_label: str
+    height: int
+    text: str
+
+
+def curve_lines(panel: CurvePanel, looks: Mapping[str, Style]) -> Lines:
+    """One panel of curves."""
+    tracks = [
+        _Track(
+            looks[c.name],
+            c.label,
+            [_Point(*values) for values in zip(c.x, c.mean, c.low, c.high, strict=True)],
+        )
+        for c in panel.curves
+    ]
+    return _lines(
+        tracks, panel.x_label, panel.y_label, panel.x_scale, panel.y_scale, panel.chance, ()
+    )
+
+
+def is_numeric(sweep: Sweep) -> bool:
+    """Whether the sweep's axis can carry its values: numbers, and no 0 where it is logarithmic."""
+    numbers = [v for v in sweep.values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if sweep.x_scale == "category" or len(numbers) != len(sweep.values) or len(numbers) < 2:
+        return False
+    return sweep.x_scale == "linear" or min(numbers) > 0
+
+
+def sweep_lines(sweep: Sweep, looks: Mapping[str, Style]) -> Lines:
+    """A sweep over numbers: `is_numeric` holds for it."""
+    xs = [float(value) for value in sweep.values]
+    tracks = []
+    for series in sweep.series:
+        points = [
+            _Point(x, math.nan, None, None) if e is None else _Point(x, e.value, e.low, e.high)
+            for x, e in zip(xs, series.estimates, strict=True)
+        ]
+        tracks.append(_Track(looks[series.name], series.label, sorted(points, key=lambda p: p.x)))
+    scale: Scale = "log" if sweep.x_scale == "log" else "linear"
+    return _lines(tracks, sweep.x_label, sweep.y_label, scale, "linear", sweep.chance, xs)
+
+
+def _lines(
+    tracks: Sequence[_Track],
+    x_label: str,
+    y_label: str,
+    x_scale: Scale,
+    y_scale: Scale,
+    chance: float | None,
+    ticks: Sequence[float],
+) -> Lines:
+    drawn = [track._replace(points=_blanked(track.points, x_scale, y_scale)) for track in tracks]
+    drawn = [track for track in drawn if _there(track.points)]
+    points = [p for track in drawn for p in _there(track.points)]
+    xs = [p.x for p in points] or [0.0, 1.0]
+    x_axis = log_axis(xs, at=ticks) if x_scale == "log" else linear_axis(xs, tight=True, at=ticks)
+    y_axis = _y_axis(points, y_scale, chance)
+    lasts = [_there(track.points)[-1] for track in drawn]
+    decimals = None if y_scale == "log" else decimals_for(last.mean for last in lasts)
+    values = [number(last.mean, decimals) for last in lasts]
+    label_heights = [
+        _LABEL_LINE * math.ceil((len(t.label) + len(v) + 1) / _LABEL_CHARACTERS) + 5
+        for t, v in zip(drawn, values, strict=True)
+    ]
+    height = max(_LOWEST, sum(label_heights))
+    ends = [round(height * (100 - y_axis.place(last.mean)) / 100, 1) for last in lasts]
+    tops = _spread(ends, label_heights, height)
+    lines = [
+        Line(
+            style=track.style,
+            label=track.label,
+            value=values[k],
+            mean=_mean_path(track.points, x_axis, y_axis),
+            band=_band_path(track.points, x_axis, y_axis),
+            markers=_markers(_there(track.points), k, x_axis, y_axis),
+            end=ends[k],
+            top=tops[k],
+            middle=tops[k] + label_heights[k] / 2,
+        )
+        for k, track in enumerate(drawn)
+    ]
+    said = "; ".join(
+        f"{track.label} {value} at {short(last.x)}"
+        for track, value, last in zip(drawn, values, lasts, strict=True)
+    )
+    level = y_axis.mark(chance)
+    return Lines(
+        lines=sorted(lines, key=lambda line: line.top),
+        # Dashed references on top: what they lie upon shows through.
+        drawn=sorted(lines, key=lambda line: line.style.marker == "triangle"),
+        x_ticks=x_axis.labels,
+        y_ticks=[(round(100 - place, 2), text) for place, text in y_axis.labels],
+        chance=None if level is None else (round(100 - level[0], 2), level[1]),
+        x_label=x_label,
+        y_label=y_label,
+        height=height,
+        text=f"{y_label} over {x_label}. Last values: {said or 'none'}.",
+    )
+
+
+def _blanked(points: Sequence[_Point], x_scale: Scale, y_scale: Scale) -> list[_Point]:
+    """At most `_MOST_POINTS` points, their mean not a number where the axes have no place for it."""
+    stride = math.ceil(len(points) / _MOST_POINTS) or 1
+    kept = [*points[:-1:stride], *points[-1:]]
+    return [
+        p
+        if math.isfinite(p.mean)
+        and (x_scale == "linear" or p.x > 0)
+        and (y_scale == "linear" or p.mean > 0)
+        else p._replace(mean=math.nan, low=None, high=None)
+        for p in kept
+    ]
+
+
+def _there(points: Sequence[_Point]) -> list[_Point]:
+    return [p for p in points if not math.isnan(p.mean)]
+
+
+def _y_axis(points: Sequence[_Point], scale: Scale, chance: float | None) -> Axis:
+    ends = [v for p in points for v in (p.mean, p.low, p.high) if v is not None]
+    shown = [v for v in (*ends, chance) if v is not None and math.isfinite(v)] or [0.0, 1.0]
+    if scale == "linear":
+        return linear_axis(shown)
+    # A band may reach 0 or below, where a log axis has no place: it ends under the lowest mean.
+    lowest = min((p.mean for p in points), default=0.1) / 2
+    return log_axis([max(v, lowest) for v in shown])
+
+
+def _path(points: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:
+    """Places in the 1000 x 1000 box, whose y runs downwards."""
+    return "L".join(
+        f"{10 * x_axis.place(x):.4g} {10 * (100 - y_axis.place(y)):.4g}" for x, y in points
+    )
+
+
+def _mean_path(points: Sequence[_Point], x_axis: Axis, y_axis: Axis) -> str:
+    """One stroke for each unbroken run of points."""
+    strokes = [
+        _path([(p.x, p.mean) for p in run], x_axis, y_axis)
+        for is_gap, run in groupby(points, key=lambda p: math.isnan(p.mean))
+        if not is_gap
+    ]
+    return "".join(f"M{stroke}" for stroke in strokes)
+
+
+def _band_path(points: Sequence[_Point], x_axis: Axis, y_axis: Axis) -> str:
+    """One closed outline for each unbroken run of points that have an interval."""
+    outlines = []
+    for has_interval, run in groupby(
+        points, key=lambda p: p.low is not None and p.high is not None
+    ):
+        if has_interval:
+            ahead = list(run)
+            there = [(p.x, p.low) for p in ahead if p.low is not None]
+            back = [(p.x, p.high) for p in reversed(ahead) if p.high is not None]
+            outlines.append(_path(there + back, x_axis, y_axis))
+    return "".join(f"M{outline}Z" for outline in outlines)
+
+
+def _markers(
+    points: Sequence[_Point], nth: int, x_axis: Axis, y_axis: Axis
+) -> list[tuple[float, float]]:
+    """Every point of a short curve, six of a long one; shifted so that equal curves both show."""
+    shown = points
+    if len(points) > _MOST_MARKERS:
+        step = len(points) / 6
+        shown = [points[int((k + 0.1 + nth % 5 / 6) * step)] for k in range(6)]
+    return [(x_axis.place(p.x), round(100 - y_axis.place(p.mean), 2)) for p in shown]
+
+
+def _spread(wanted: Sequence[float], heights: Sequence[float], bottom: float) -> list[float]:
+    """Tops of labels, each near the height wanted for its middle, none over another."""
+    order = sorted(range(len(wanted)), key=lambda k: wanted[k])
+    tops = [0.0] * len(wanted)
+    reach = 0.0
+    for k in order:
+        tops[k] = max(reach, wanted[k] - heights[k] / 2)
+        reach = tops[k] + heights[k]
+    limit = bottom
+    for k in reversed(order):
+        tops[k] = round(min(tops[k], limit - heights[k]), 1)
+        limit = tops[k]
+    return tops

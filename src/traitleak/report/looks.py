@@ -1,0 +1,59 @@
+"""How a condition looks wherever it appears: colour, marker and dash, the same all over the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from traitleak.results import Condition, Curve, Results, Role, SweepSeries
+
+__all__ = ["Style", "styles"]
+
+_SHAPES: dict[Role, str] = {"effect": "circle", "control": "square", "reference": "triangle"}
+# References are never drawn through, so that a line they lie upon shows in their gaps.
+_DASHES: dict[Role, tuple[str, ...]] = {
+    "effect": ("", "8 4", "2 3", "10 3 2 3"),
+    "control": ("", "8 4", "2 3", "10 3 2 3"),
+    "reference": ("6 4", "2 3", "10 3 2 3", "14 4"),
+}
+_SHADES = 4  # colours a role has; then hollow markers
+
+
+class Style(NamedTuple):
+    """Role gives hue and shape, the place within the role shade and dash: never colour alone."""
+
+    colour: str
+    marker: str
+    hollow: bool
+    dash: str
+
+
+def styles(results: Results) -> dict[str, Style]:
+    """A look for every condition, curve and series, by name.
+
+    Names that stand together get different looks, up to eight a role.
+    """
+    together: list[Sequence[Condition | Curve | SweepSeries]] = [
+        results.conditions,
+        *(panel.curves for panel in results.curves),
+        *(sweep.series for sweep in results.sweeps),
+    ]
+    found: dict[str, Style] = {}
+    for items in together:
+        taken = [found[item.name] for item in items if item.name in found]
+        for item in items:
+            if item.name not in found:
+                looks = [_style(item.role, nth) for nth in range(2 * _SHADES)]
+                found[item.name] = min(looks, key=taken.count)
+                taken.append(found[item.name])
+    return found
+
+
+def _style(role: Role, nth: int) -> Style:
+    shade = nth % _SHADES
+    return Style(
+        colour=f"{role}-{shade + 1}",
+        marker=_SHAPES[role],
+        hollow=nth >= _SHADES,
+        dash=_DASHES[role][shade],
+    )

@@ -1,0 +1,255 @@
+"""The stage engine: what is kept, what is computed anew, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import small_experiment
+from small_disk import IN_A_NAMESPACE, can_mount
+from traitleak.errors import ArtefactError, RunError
+
+SCRIPT = Path(small_experiment.__file__)
+
+
+def run(runs: Path, said: list[str] | None = None, **how: Any) -> tuple[list[str], Path]:
+    """Run the small experiment; which stages were computed, and the run folder."""
+    said = [] if said is None else said
+    folder = small_experiment.run(runs, say=said.append, **how).folder
+    return [line.split(":")[0] for line in said if ": done in " in line], folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder`."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_second_run_computes_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    """All stages are taken from the run folder; only the report, which says so, is another."""
+    computed, folder = run(tmp_path)
+    assert computed == ["start", "left", "right", "both"]
+    before = contents(folder)
+    assert run(tmp_path)[0] == []
+    after = contents(folder)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert changed == {"report.html", "report.md", "manifest.json"}
+
+
+def test_a_manifest_says_how_a_stage_came_about(tmp_path: Path) -> None:
+    """It holds the settings, the inputs' outputs, each file's hash, time and place in time."""
+    _, folder = run(tmp_path, scale=2.0)
+    manifests = {
+        path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/manifest.json")
+    }
+    right = manifests["right"]
+    assert right["settings"] == {"scale": 2.0}
+    assert right["inputs"] == {"start": manifests["start"]["output"]}
+    assert right["work"].endswith("small_experiment.stages.<locals>.stretch")
+    assert set(right["files"]) == {"stack.npy", "metrics.jsonl"}
+    assert right["files"]["stack.npy"]["bytes"] == (folder / "right/stack.npy").stat().st_size
+    assert right["seconds"] > 0
+    assert right["finished_at"].endswith("+00:00")
+
+
+def test_says_one_line_a_stage(tmp_path: Path) -> None:
+    """Computed stages say how long they took; kept ones say so."""
+    first: list[str] = []
+    again: list[str] = []
+    run(tmp_path, first)
+    run(tmp_path, again)
+    assert [line.split(" in ")[0] for line in first] == [
+        f"{name}: done" for name in ("start", "left", "right", "both")
+    ]
+    assert again == [f"{name}: from cache" for name in ("start", "left", "right", "both")]
+
+
+def test_only_what_depends_on_a_changed_setting_is_computed(tmp_path: Path) -> None:
+    """Another recipe copies from the run folder beside it what both have in common."""
+    run(tmp_path, name="one", scale=1.0)
+    computed, two = run(tmp_path, name="two", scale=2.0)
+    assert computed == ["right", "both"]
+    for stage in ("start", "left"):
+        assert contents(two / stage) == contents(tmp_path / "one" / stage)
+    # A copy, not a link: an edit in one run must not reach another.
+    (tmp_path / "one/start/part-0.npy").write_bytes(b"edited")
+    assert run(tmp_path, name="two", scale=2.0)[0] == []
+
+
+def test_a_setting_that_gives_the_same_output_goes_no_further(tmp_path: Path) -> None:
+    """A stage depends on what its inputs hold, not on how they were made."""
+    run(tmp_path, name="one", version=1)
+    assert run(tmp_path, name="two", version=2)[0] == ["start"]
+
+
+def test_another_version_or_setting_is_refused_in_the_same_run_folder(tmp_path: Path) -> None:
+    """What older code or another machine computed is not replaced unasked; the error says why."""
+    _, folder = run(tmp_path)
+    before = contents(folder)
+    with pytest.raises(
+        RunError, match=r"start was computed .* \(version was 1, is 2\).* fresh run"
+    ):
+        run(tmp_path, version=2)
+    with pytest.raises(RunError, match=r"right was computed .* \(scale was 1\.0, is 5\.0\)"):
+        run(tmp_path, scale=5.0)
+    assert contents(folder) == before
+    assert run(tmp_path, scale=5.0, fresh=True)[0] == ["start", "left", "right", "both"]
+
+
+def test_a_fresh_run_computes_all_and_gives_the_same_files(tmp_path: Path) -> None:
+    """`fresh` takes nothing from this folder or the one beside it."""
+    run(tmp_path, name="beside")
+    _, folder = run(tmp_path)
+    results = (folder / "results.json").read_bytes()
+    assert run(tmp_path, fresh=True)[0] == ["start", "left", "right", "both"]
+    assert (folder / "results.json").read_bytes() == results
+
+
+def test_a_deleted_stage_is_computed_anew_and_the_others_kept(tmp_path: Path) -> None:
+    """What an error about a changed file advises, deleting the stage's folder, works."""
+    _, folder = run(tmp_path)
+    shutil.rmtree(folder / "left")
+    assert run(tmp_path)[0] == ["left"]
+
+
+def test_stages_follow_when_what_they_read_has_changed(tmp_path: Path) -> None:
+    """Where a recomputed input differs, what was made from the old one is replaced, and said."""
+    _, folder = run(tmp_path, scale=1.0)
+    shutil.rmtree(folder / "right")
+    said: list[str] = []
+    assert run(tmp_path, said, scale=2.0)[0] == ["right", "both"]
+    assert "both: what it was computed from has changed, so it is computed anew" in said
+
+
+def edit(path: Path) -> None:
+    """Change one byte, keep the length."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    """Keep the first half."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def settings_edited(path: Path) -> None:
+    """Change a setting in a manifest."""
+    path.write_text(path.read_text().replace('"scale": 1.0', '"scale": 1.5'))
+
+
+def made_newer(path: Path) -> None:
+    """Raise the schema version."""
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+
+
+BREAKAGES = [
+    (edit, "stack.npy", r"stack\.npy changed after it was written \(sha256 differs\)"),
+    (truncate, "stack.npy", r"\(sha256 differs, 19264 instead of 38528 bytes\)"),
+    (Path.unlink, "stack.npy", r"stack\.npy is gone"),
+    (truncate, "manifest.json", r"manifest\.json is not whole"),
+    (Path.unlink, "manifest.json", r"manifest\.json is gone"),
+    (settings_edited, "manifest.json", r"its key does not follow from its settings"),
+    (made_newer, "manifest.json", r"written by a newer traitleak"),
+]
+
+
+@pytest.mark.parametrize(("breakage", "name", "message"), BREAKAGES)
+def test_a_broken_artefact_is_named_and_not_touched(
+    breakage: Callable[[Path], None], name: str, message: str, tmp_path: Path
+) -> None:
+    """The error names the file, and says to restore it or to delete the stage's folder."""
+    _, folder = run(tmp_path)
+    breakage(folder / "right" / name)
+    before = contents(folder)
+    with pytest.raises(RunError, match=message) as caught:
+        run(tmp_path)
+    assert str(folder / "right" / name) in str(caught.value)
+    if isinstance(caught.value, ArtefactError):
+        assert f"or delete the folder {folder / 'right'} to compute it anew." in str(caught.value)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(("breakage", "name", "_message"), BREAKAGES)
+def test_a_broken_artefact_beside_is_not_used_and_no_obstacle(
+    breakage: Callable[[Path], None], name: str, _message: str, tmp_path: Path
+) -> None:
+    """A run takes nothing broken from another run folder: it computes that stage itself."""
+    _, folder = run(tmp_path, name="beside")
+    expected = (folder / "results.json").read_bytes()
+    breakage(folder / "right" / name)
+    computed, folder = run(tmp_path)
+    assert computed == ["right"]
+    assert (folder / "results.json").read_bytes() == expected
+
+
+@pytest.fixture
+def memory_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: hundreds of runs that wait for a disk are slow."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process for each failure")
+@pytest.mark.parametrize("options", [[], ["--fresh"]], ids=["resumed", "replacing"])
+@pytest.mark.parametrize("by", ["kill", "interrupt", "full-disk"])
+def test_failing_at_any_point_loses_nothing(by: str, options: list[str], memory_disk: Path) -> None:
+    """Killed, interrupted or out of disk at each touch of the file system, a run goes on after it.
+
+    A stage is whole or absent after each failure, and the results are those of a run that never
+    failed, to the byte.
+    """
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "fail-everywhere", memory_disk, "--by", by, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30  # so many points were tried
+
+
+_ON_SMALL_DISK = """
+mount -t tmpfs -o size=128k tmpfs "$1"
+"$2" "$3" run "$1/runs" || echo "exit $?"
+ls -A "$1/runs/small"
+mount -o remount,size=1m "$1"
+"$2" "$3" run "$1/runs" && cat "$1/runs/small/results.json"
+"""
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a user namespace in which to mount a small disk")
+def test_a_run_on_a_full_disk_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """On a real disk with room for two stages the third says so; with more room it all ends well."""
+    _, never_full = run(tmp_path / "never-full")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        [*IN_A_NAMESPACE, "sh", "-c", _ON_SMALL_DISK, "sh", disk, sys.executable, SCRIPT],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.startswith(f"Error: {disk}/runs/small/right could not be written: no room")
+    assert done.stderr.count("\n") == 1
+    lines = done.stdout.splitlines(keepends=True)
+    assert [line.split(":")[0].strip() for line in lines[:3]] == ["start", "left", "exit 2"]
+    assert "".join(lines[3:7]).split() == [".lock", "left", "recipe.yaml", "start"]
+    assert lines[7:9] == ["start: from cache\n", "left: from cache\n"]
+    assert "".join(lines[11:]) == (never_full / "results.json").read_text()
