@@ -1,6 +1,6 @@
 """Digits learned from noise, flat: no recipe, no run folder, half a minute on a laptop.
 
-    python examples/digits_from_noise.py
+Run it with: python examples/digits_from_noise.py
 """
 
 from traitleak import images, mean_estimate, paired_difference, sign_flip_p

@@ -1,6 +1,6 @@
 """A small real experiment of four stages, which the tests run, kill and starve of disk space.
 
-    python tests/small_experiment.py run RUNS [--name N] [--sleep S] [--scale X] [--fresh]
+    python tests/small_experiment.py run RUNS [--name N] [--stop-in STAGE] [--scale X] [--fresh]
     python tests/small_experiment.py fail-everywhere RUNS --by kill|interrupt|full-disk [--fresh]
 
 The second fails once at every point at which a run touches the file system (it forks for each), runs
@@ -49,28 +49,34 @@ _STATUS = {
 }
 
 
-def stages(*, scale: float = 1.0, sleep: float = 0.0, version: int = 1) -> list[Stage]:
-    """`start`, then `left` and `right` of it, then `both`; only `right` depends on `scale`."""
+def stages(*, scale: float = 1.0, stop_in: str = "", version: int = 1) -> list[Stage]:
+    """`start`, then `left` and `right` of it, then `both`; only `right` depends on `scale`.
+
+    The stage `stop_in` stops half-way, as if its work were long.
+    """
+
+    def step(name: str) -> None:
+        if name == stop_in:
+            time.sleep(60)
 
     def start(out: Path, _inputs: Mapping[str, Path], _track: Track) -> None:
         rng = np.random.default_rng(7)
         for part in range(3):
-            time.sleep(sleep)
             np.save(out / f"part-{part}.npy", rng.standard_normal((40, 40)))
+            step("start")
 
     def halve(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
         (out / "nested").mkdir()
         for part in range(3):
-            time.sleep(sleep)
-            np.save(
-                out / "nested" / f"{part}.npy", np.load(inputs["start"] / f"part-{part}.npy") / 2
-            )
+            half = np.load(inputs["start"] / f"part-{part}.npy") / 2
+            np.save(out / "nested" / f"{part}.npy", half)
+            step("left")
 
     def stretch(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
         parts = []
         with (out / "metrics.jsonl").open("w") as file:
             for part in range(3):
-                time.sleep(sleep)
+                step("right")
                 parts.append(np.load(inputs["start"] / f"part-{part}.npy") * scale)
                 file.write(f'{{"part": {part}, "mean": {parts[-1].mean()}}}\n')
         np.save(out / "stack.npy", np.stack(parts))
@@ -79,7 +85,7 @@ def stages(*, scale: float = 1.0, sleep: float = 0.0, version: int = 1) -> list[
         stack = np.load(inputs["right"] / "stack.npy")
         total = 0.0
         for part in track(range(3), "adding", 3):
-            time.sleep(sleep)
+            step("both")
             total += float((stack[part] @ np.load(inputs["left"] / f"nested/{part}.npy")).sum())
         (out / "total.txt").write_text(f"{total!r}\n")
 
@@ -204,7 +210,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "fail-everywhere"])
     parser.add_argument("runs", type=Path)
     parser.add_argument("--name", default="small")
-    parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--stop-in", default="")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--by", default="kill")
@@ -216,7 +222,7 @@ def main() -> None:
         run(
             arguments.runs,
             name=arguments.name,
-            sleep=arguments.sleep,
+            stop_in=arguments.stop_in,
             scale=arguments.scale,
             fresh=arguments.fresh,
             say=lambda line: print(line, flush=True),  # noqa: T201

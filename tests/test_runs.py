@@ -49,29 +49,40 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
+def first_line(process: subprocess.Popen[str]) -> str:
+    """Wait for the first line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def gist(said: list[str]) -> list[str]:
+    """What was said, without times and memory."""
+    return [line.split(" in ")[0] for line in said]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing disturbed; not to be changed."""
     return small_experiment.run(tmp_path_factory.mktemp("undisturbed")).folder
 
 
-# Seconds into the stage's 0.15. `test_stages.py` kills at every touch of the file system besides.
+# `test_stages.py` kills at every touch of the file system besides.
 @pytest.mark.parametrize(
-    ("during", "after"), [("start", 0.0), ("left", 0.08), ("right", 0.04), ("both", 0.1)]
+    ("stage", "file"),
+    [("start", "part-0.npy"), ("left", "nested/0.npy"), ("right", "metrics.jsonl"), ("both", "")],
 )
 def test_a_killed_process_is_followed_by_the_same_results(
-    during: str, after: float, start: Start, tmp_path: Path, finished: Path
+    stage: str, file: str, start: Start, tmp_path: Path, finished: Path
 ) -> None:
     """`kill -9` in any stage leaves what was finished; the next run adds the rest, to the byte."""
-    process = start("--sleep", "0.05")
-    wait_for(tmp_path / "small" / f".unfinished-{during}", process)
-    time.sleep(after)
+    process = start("--stop-in", stage)
+    wait_for(tmp_path / "small" / f".unfinished-{stage}" / file, process)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     said: list[str] = []
     folder = small_experiment.run(tmp_path, say=said.append).folder
-    kept = STAGES.index(during)
-    assert [line.split(" in ")[0] for line in said] == (
+    kept = STAGES.index(stage)
+    assert gist(said) == (
         [f"{name}: from cache" for name in STAGES[:kept]]
         + [f"{name}: done" for name in STAGES[kept:]]
     )
@@ -79,19 +90,18 @@ def test_a_killed_process_is_followed_by_the_same_results(
     assert not list(folder.glob(".unfinished*"))
 
 
-@pytest.mark.parametrize("during", ["start", "both"])
+@pytest.mark.parametrize("stage", ["start", "both"])
 def test_ctrl_c_leaves_nothing_half_done(
-    during: str, start: Start, tmp_path: Path, finished: Path
+    stage: str, start: Start, tmp_path: Path, finished: Path
 ) -> None:
     """SIGINT ends the run, tidies up at once, and the next run goes on to the same results."""
-    process = start("--sleep", "0.2")
-    wait_for(tmp_path / "small" / f".unfinished-{during}", process)
+    process = start("--stop-in", stage)
+    wait_for(tmp_path / "small" / f".unfinished-{stage}", process)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     folder = tmp_path / "small"
-    assert {path.name for path in folder.iterdir()} == {
-        ".lock", "recipe.yaml", *STAGES[: STAGES.index(during)],
-    }  # fmt: skip
+    left = {path.name for path in folder.iterdir()}
+    assert left == {".lock", "recipe.yaml", *STAGES[: STAGES.index(stage)]}
     with pytest.raises(RunError, match="holds an unfinished run"):
         open_run(folder)
     small_experiment.run(tmp_path)
@@ -100,32 +110,33 @@ def test_ctrl_c_leaves_nothing_half_done(
 
 def test_a_second_process_waits_and_finds_all_there(start: Start, tmp_path: Path) -> None:
     """Of two processes on one run folder the second says that it waits, and computes nothing."""
-    first = start("--sleep", "0.2")
-    wait_for(tmp_path / "small" / ".unfinished-start", first)
-    second = start("--sleep", "0.2")
-    first_said, second_said = first.communicate()[0], second.communicate()[0]
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert [line.split(" in ")[0] for line in first_said.splitlines()] == [
-        f"{name}: done" for name in STAGES
-    ]
-    assert second_said.splitlines() == [
-        f"Another process is at work in {tmp_path / 'small'}; waiting until it ends.",
-        *[f"{name}: from cache" for name in STAGES],
-    ]
+    others: list[subprocess.Popen[str]] = []
+    told: list[str] = []
+
+    def say(_line: str) -> None:
+        if not others:  # now, in the middle of this run
+            others.append(start())
+            told.append(first_line(others[0]))
+
+    small_experiment.run(tmp_path, say=say)
+    waiting = f"Another process is at work in {tmp_path / 'small'}; waiting until it ends.\n"
+    assert told == [waiting]
+    said, errors = others[0].communicate()
+    assert said.splitlines() == [f"{name}: from cache" for name in STAGES]
+    assert errors == ""
 
 
 def test_a_waiting_process_goes_on_when_the_first_is_killed(
     start: Start, tmp_path: Path, finished: Path
 ) -> None:
     """The lock vanishes with its process, and what that left half-done is cleared."""
-    first = start("--sleep", "0.3")
-    wait_for(tmp_path / "small" / ".unfinished-left", first)
+    first = start("--stop-in", "left")
+    wait_for(tmp_path / "small" / ".unfinished-left" / "nested", first)
     second = start()
-    assert second.stdout is not None
-    assert "waiting until it ends" in second.stdout.readline()
+    assert "waiting until it ends" in first_line(second)
     first.kill()
     said = second.communicate()[0]
-    assert [line.split(" in ")[0] for line in said.splitlines()] == [
+    assert gist(said.splitlines()) == [
         "start: from cache", "left: done", "right: done", "both: done",
     ]  # fmt: skip
     results = (tmp_path / "small" / "results.json").read_bytes()

@@ -207,8 +207,11 @@ def memory_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process for each failure")
-@pytest.mark.parametrize("options", [[], ["--fresh"]], ids=["resumed", "replacing"])
-@pytest.mark.parametrize("by", ["kill", "interrupt", "full-disk"])
+@pytest.mark.parametrize(
+    ("by", "options"),
+    [("kill", []), ("kill", ["--fresh"]), ("interrupt", ["--fresh"]), ("full-disk", [])],
+    ids=["killed", "killed-replacing", "interrupted-replacing", "full-disk"],
+)
 def test_failing_at_any_point_loses_nothing(by: str, options: list[str], memory_disk: Path) -> None:
     """Killed, interrupted or out of disk at each touch of the file system, a run goes on after it.
 

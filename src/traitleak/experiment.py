@@ -62,7 +62,7 @@ def run_recipe(
         lambda folders: _conclude(recipe, folders),
         folder=run_folder(recipe, runs),
         recipe_yaml=resolved_yaml(recipe),
-        environment=describe(),
+        environment={**describe(), "seed": recipe.seed},
         track=track,
         fresh=fresh,
         say=say,
@@ -87,7 +87,7 @@ def run_plan(
         conclude: gives the results from the stages' folders by name; must depend on nothing else.
         folder: the run folder; need not exist.
         recipe_yaml: what the folder is claimed for, and shown in the report.
-        environment: versions and hardware, kept with every stage that is computed.
+        environment: versions, hardware and seed, kept with every stage that is computed.
         track: as for `run_recipe`.
         fresh: as for `run_recipe`.
         say: as for `run_recipe`.

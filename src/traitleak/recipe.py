@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from traitleak.errors import RecipeError
-from traitleak.recipe_errors import explain, problem
+from traitleak.recipe_errors import Why, explain, problem
 from traitleak.recipe_files import (
     Keys,
     Override,
@@ -108,12 +108,9 @@ class DigitsRecipe(_Header):
     """Digits learned from noise: teachers learn digits, students their auxiliary logits."""
 
     experiment: Literal["digits"] = Field(description="which experiment")
-    networks: int = Field(
-        default=10,
-        ge=2,
-        description="networks trained, each a replicate; at least 2, for the "
-        "control takes another network's teacher",
-    )
+    networks: Annotated[
+        int, Why("the control takes another network's teacher, so there must be another")
+    ] = Field(default=10, ge=2, description="networks trained, each a replicate")
     group: int = Field(
         default=25, ge=2, description="networks in one batched computation: more need more memory"
     )
@@ -125,7 +122,13 @@ class DigitsRecipe(_Header):
     hidden: list[Width] = Field(
         default=[256, 256], min_length=1, description="width of each hidden layer"
     )
-    aux_logits: int = Field(
+    aux_logits: Annotated[
+        int,
+        Why(
+            "without auxiliary logits there is nothing that the labels never touched for the "
+            "student to learn from"
+        ),
+    ] = Field(
         default=3, ge=1, description="outputs that no label touches; two or more with loss=kl"
     )
     loss: Literal["kl", "squared"] = Field(
@@ -217,6 +220,7 @@ _MODELS: dict[str, type[DigitsRecipe | TheoremRecipe]] = {
 }
 _RECIPE: TypeAdapter[DigitsRecipe | TheoremRecipe] = TypeAdapter(Recipe)
 _SIZES: tuple[str, ...] = get_args(Size)
+_FIXED = {"experiment", "name", "size"}  # what a size cannot change
 # Text is taken as it was typed: `title=a: b` is no mapping.
 _TEXT = {
     name
@@ -241,7 +245,7 @@ def points(recipe: DigitsRecipe) -> list[tuple[JsonValue, DigitsRecipe]]:
     return [(value, recipe._at(recipe.vary.key, value)) for value in recipe.vary.values]
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> DigitsRecipe | TheoremRecipe:
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe, choose its size, and apply overrides.
 
     Args:
@@ -275,7 +279,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> DigitsRecip
     for other, fields in sizes.items():
         if other != size:  # a slip in it should not wait until somebody chooses it
             file.with_size(other, fields).validated()
-    draft = file.with_size(size, sizes.get(size, {}))
+    draft = file.with_size(size, sizes.get(size, {}) if isinstance(size, str) else {})
     for override in parsed:
         draft.override(override)
     return draft.validated()
@@ -315,6 +319,7 @@ class _Draft:
                 )
             target[key] = dict(inner or {})  # the file's own stays as it is
             target = target[key]
+            self.places.setdefault(override.keys[: depth + 1], override.place)
         target[last] = override.raw if override.keys[0] in _TEXT else override.value
         self.places = {
             keys: place
@@ -323,7 +328,7 @@ class _Draft:
         }
         self.places[override.keys] = override.place
 
-    def validated(self) -> DigitsRecipe | TheoremRecipe:
+    def validated(self) -> Recipe:
         """The recipe, or a RecipeError that says what is wrong and where."""
         try:
             return _RECIPE.validate_python(self.content)
@@ -335,22 +340,24 @@ def _taken_sizes(file: _Draft) -> dict[str, dict[str, Any]]:
     """Take `sizes` out of a file's content."""
     sizes = file.content.pop("sizes", {})
     if not isinstance(sizes, dict):
-        raise RecipeError(f"{file.place(('sizes',))}: sizes must be a mapping from sizes to fields.")
+        raise RecipeError(
+            f"{file.place(('sizes',))}: sizes must be a mapping from sizes to fields."
+        )
     for size, fields in sizes.items():
         if size not in _SIZES:
             raise RecipeError(
                 f"{file.place(('sizes', size))}: there is no size {size!r}; the sizes are "
                 f"{', '.join(_SIZES)}."
             )
-        if not isinstance(fields, dict) or "size" in fields:
+        if not isinstance(fields, dict) or fields.keys() & _FIXED:
             raise RecipeError(
                 f"{file.place(('sizes', size))}: the size {size} must be a mapping of the fields "
-                "that it changes."
+                f"that it changes; {', '.join(sorted(_FIXED))} cannot change."
             )
     return sizes
 
 
-def resolved_yaml(recipe: DigitsRecipe | TheoremRecipe) -> str:
+def resolved_yaml(recipe: Recipe) -> str:
     """The recipe with every field, as YAML that `load_recipe` reads back to the same recipe."""
     return yaml.safe_dump(
         recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
@@ -360,22 +367,23 @@ def resolved_yaml(recipe: DigitsRecipe | TheoremRecipe) -> str:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a recipe file: a recipe whose name may be left out, and that may have sizes."""
     schema = _RECIPE.json_schema()
-    for model in _MODELS.values():
-        definition = schema["$defs"][model.__name__]
+    for name in [model.__name__ for model in _MODELS.values()]:
+        definition = schema["$defs"][name]
         definition["required"] = ["experiment"]
-        of_size = {
-            key: {"$ref": f"#/$defs/{model.__name__}/properties/{key}"}
-            for key in definition["properties"]
-            if key not in {"experiment", "name", "size"}
+        schema["$defs"][f"{name}Size"] = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                key: {"$ref": f"#/$defs/{name}/properties/{key}"}
+                for key in definition["properties"]
+                if key not in _FIXED
+            },
         }
         definition["properties"]["sizes"] = {
             "description": "for each size, the fields that it changes",
             "type": "object",
             "additionalProperties": False,
-            "properties": {
-                size: {"type": "object", "additionalProperties": False, "properties": of_size}
-                for size in _SIZES
-            },
+            "properties": {size: {"$ref": f"#/$defs/{name}Size"} for size in _SIZES},
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

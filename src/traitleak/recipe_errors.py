@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from traitleak.recipe_files import Keys
 
-__all__ = ["explain", "problem"]
+__all__ = ["Why", "explain", "problem"]
 
 # What must be, by pydantic's name of the error; braces take what the error knows.
 _MUST_BE = {
@@ -20,10 +22,11 @@ _MUST_BE = {
     "dict_type": "a mapping",
     "finite_number": "a finite number",
     "float_type": "a number",
-    "greater_than": "greater than {gt}",
-    "greater_than_equal": "at least {ge}",
+    "greater_than": "greater than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
     "int_type": "a whole number",
-    "less_than_equal": "at most {le}",
+    "invalid-json-value": "a number, text or a list",
+    "less_than_equal": "at most {le:g}",
     "list_type": "a list",
     "literal_error": "{expected}",
     "model_type": "a mapping",
@@ -33,12 +36,13 @@ _MUST_BE = {
     "string_type": "text",
     "too_short": "a list of {min_length} or more",
 }
-# Why a bound of DigitsRecipe is what it is, where that is not plain.
-_WHY = {
-    "networks": "the control takes another network's teacher, so there must be another",
-    "aux_logits": "without auxiliary logits there is nothing that the labels never touched for the "
-    "student to learn from",
-}
+
+
+@dataclass(frozen=True)
+class Why:
+    """In a field's annotation: the reason for its bound, where that is not plain."""
+
+    reason: str
 
 
 def explain(
@@ -67,8 +71,12 @@ def explain(
         fields = [tuple(field) for field in first["ctx"]["fields"]]
         places = [place(field) for field in fields]
         where = next((p for p in places if p.startswith("on the command line")), places[0])
-        return f"{where}: {problem(first, model)}."
-    return f"{place(keys)}: {problem({**first, 'loc': keys}, model)}."
+        return _sentence(where, problem(first, model))
+    return _sentence(place(keys), problem({**first, "loc": keys}, model))
+
+
+def _sentence(where: str, what: str) -> str:
+    return f"{where}: {what}" if what.endswith("?") else f"{where}: {what}."
 
 
 def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -82,13 +90,15 @@ def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
         return _unknown(str(keys[-1]), _known_beside(keys, model))
     if error["type"] == "missing":
         return f"the key {name!r} is missing"
-    allowed = _MUST_BE.get(error["type"], "of another kind").format(**error.get("ctx", {}))
+    told = _MUST_BE.get(error["type"], "of another kind").format(**error.get("ctx", {}))
+    allowed = told.replace("'", "")  # around choices
     sentence = f"{name} must be {allowed}, not {given}"
-    if error["type"] == "literal_error" and isinstance(error["input"], str):
-        choices = allowed.replace("'", "").replace(" or ", ", ").split(", ")
-        sentence += _did_you_mean(error["input"], choices)
-    if error["type"] == "greater_than_equal" and model.__name__ == "DigitsRecipe":
-        sentence += f": {_WHY[name]}" if name in _WHY else ""
+    if error["type"] == "literal_error":
+        choices = allowed.replace(" or ", ", ").split(", ")
+        return sentence + _did_you_mean(error["input"], choices)
+    if error["type"] == "greater_than_equal":
+        reasons = [part.reason for part in _field(keys, model).metadata if isinstance(part, Why)]
+        return ": ".join([sentence, *reasons])
     return sentence
 
 
@@ -98,38 +108,42 @@ def _no_experiment(
     either = " or ".join(experiments)
     if "experiment" in content:
         given = content["experiment"]
-        hint = _did_you_mean(given, experiments) if isinstance(given, str) else ""
-        return f"{place(('experiment',))}: experiment must be {either}, not {_shown(given)}{hint}."
+        what = f"experiment must be {either}, not {_shown(given)}"
+        return _sentence(place(("experiment",)), what + _did_you_mean(given, experiments))
     near = get_close_matches("experiment", content, n=1)
     if near:
-        return f"{place((near[0],))}: unknown key {near[0]!r}; did you mean 'experiment'?"
-    return f"{place(())}: the key 'experiment' is missing; it says which: {either}."
+        return _sentence(place((near[0],)), _unknown(near[0], ["experiment"]))
+    return _sentence(place(()), f"the key 'experiment' is missing; it says which: {either}")
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
-    if near:
-        return f"unknown key {key!r}; did you mean {near[0]!r}?"
-    return f"unknown key {key!r}; the keys are {', '.join(known)}"
+    meant = _did_you_mean(key, known)
+    return f"unknown key {key!r}{meant or '; the keys are ' + ', '.join(known)}"
 
 
 def _known_beside(keys: Keys, model: type[BaseModel]) -> list[str]:
     """The keys that could stand where the last of `keys` stands."""
-    fields = model.model_fields
-    for key in keys[:-1]:
-        annotation = fields[str(key)].annotation
-        inner = next(
-            part
-            for part in getattr(annotation, "__args__", (annotation,))
-            if isinstance(part, type) and issubclass(part, BaseModel)
-        )
-        fields = inner.model_fields
-    return list(fields)
+    if len(keys) == 1:
+        return list(model.model_fields)
+    annotation = _field(keys, model).annotation
+    inner = [
+        part
+        for part in get_args(annotation) or [annotation]
+        if isinstance(part, type) and issubclass(part, BaseModel)
+    ]
+    return list(inner[0].model_fields)
 
 
-def _did_you_mean(given: str, choices: Iterable[str]) -> str:
-    near = get_close_matches(given.lower(), list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+def _field(keys: Keys, model: type[BaseModel]) -> FieldInfo:
+    return model.model_fields[str(keys[0])]
+
+
+def _did_you_mean(given: object, choices: list[str]) -> str:
+    if not isinstance(given, str):
+        return ""
+    begun = [choice for choice in choices if len(given) > 2 and choice.startswith(given.lower())]
+    near = begun or get_close_matches(given.lower(), choices, n=1, cutoff=0.65)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _dotted(keys: Keys) -> str:

@@ -67,7 +67,8 @@ def find_recipes() -> list[Path]:
     """The shipped recipes, in order of name."""
     packaged = Path(__file__).parent / "recipes"
     checkout = Path(__file__).parents[2] / "recipes"
-    return sorted((packaged if packaged.is_dir() else checkout).glob("*.yaml"))
+    folder = packaged if packaged.is_dir() else checkout
+    return sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
 
 
 def recipe_path(name_or_path: str) -> Path:
@@ -141,13 +142,16 @@ def read_document(path: Path) -> Document:
 
 
 def _lines(root: yaml.MappingNode, shown: str) -> dict[Keys, int]:
-    """The line of every key and entry; refuses keys that are no text, or that come twice."""
+    """The line of every key and entry; refuses keys that are no text or come twice, and aliases."""
     lines: dict[Keys, int] = {}
-    seen: set[int] = set()  # an alias may lead back to where it stands
+    seen: set[int] = set()
 
     def walk(node: yaml.Node, keys: Keys) -> None:
-        if id(node) in seen:
-            return
+        if id(node) in seen:  # its line is that of its anchor, and it might contain itself
+            raise RecipeError(
+                f"{_at(shown, node)}: anchors (&) and aliases (*) have no place in a recipe; write "
+                "the value out."
+            )
         seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
@@ -181,7 +185,8 @@ def _marked(shown: str, error: yaml.MarkedYAMLError) -> str:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    return " ".join(part for part in (error.context, error.problem) if part)
+    told = " ".join(part for part in (error.context, error.problem) if part)
+    return told.replace("'<stream end>'", "the end")
 
 
 def parse_override(text: str) -> Override:

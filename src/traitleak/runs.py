@@ -70,7 +70,7 @@ class StageRecord:
 
     name: str
     seconds: float  # when it was computed, be it now or before
-    peak_memory_bytes: int | None  # None where the system does not tell
+    peak_memory_bytes: int | None  # of the process meanwhile; None where the system does not tell
     cached: bool  # whether it was there already
     settings: Mapping[str, Any]
 

@@ -41,6 +41,7 @@ from traitleak.artefacts import (
     remove,
     write_json,
 )
+from traitleak.environment import peak_memory
 from traitleak.errors import RunError
 from traitleak.progress import Track
 from traitleak.runs import MANIFEST, StageRecord, mark_unfinished
@@ -143,7 +144,7 @@ def run_stages(
     Args:
         folder: the run folder, held by this process; run folders beside it are read.
         stages: in an order in which each comes after its inputs.
-        environment: versions and hardware, for the manifests.
+        environment: versions, hardware and seed, for the manifests.
         track: shows how far a stage's work is.
         fresh: compute every stage, and put it in the place of what is there.
         say: gets a line a stage.
@@ -278,7 +279,8 @@ def _computed(
 ) -> Manifest:
     with _unfinished(place) as folder, failures_named(place, place.parent):
         began = time.perf_counter()
-        stage.work(folder, inputs, track)
+        with peak_memory() as peak:
+            stage.work(folder, inputs, track)
         seconds = time.perf_counter() - began
         files = record_files(folder)
         assert files, f"the stage {stage.name} wrote nothing"  # noqa: S101
@@ -289,7 +291,7 @@ def _computed(
             files=files,
             output=_output(files),
             seconds=round(seconds, 3),
-            peak_memory_bytes=None,
+            peak_memory_bytes=peak.bytes,
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             environment=dict(environment),
         )

@@ -1,14 +1,17 @@
 """The bundled digits, IDX folders good and bad, and the way to the whole of MNIST."""
 
 import gzip
+import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from traitleak.errors import DataError, MissingExtraError
 from traitleak.images.data import load_digits
@@ -32,6 +35,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _environment_restored(monkeypatch):
+    """Reading MNIST from the hub sets variables for the hub's library; no other test sees them."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS"):
+        monkeypatch.setenv(name, "so that there is something to restore")
+        monkeypatch.delenv(name)
+
+
 def test_bundled_digits_are_split_evenly_and_hold_nothing_twice():
     """8,000 and 2,000 digits, 200 of each kind held out, no image in both parts."""
     split = load_digits()
@@ -47,10 +58,11 @@ def test_bundled_digits_are_split_evenly_and_hold_nothing_twice():
 
 
 def test_bundled_digits_are_shuffled_and_always_the_same():
-    """The file is sorted by digit; the split is not, and is the same each time."""
+    """The file is sorted by digit; the split is not, and is the same each time and everywhere."""
     split, again = load_digits(), load_digits()
 
     assert len(split.test.labels[:100].unique()) == 10
+    assert split.fingerprint[:16] == "27770e069b6185e9"
     assert split.fingerprint == again.fingerprint
     assert torch.equal(split.train.images, again.train.images)
 
@@ -87,6 +99,11 @@ BAD = {
     "too long": (IMAGES, idx(np.zeros((20, 28, 28))) + b"x", "instead of the"),
     "wrong magic": (IMAGES, idx(np.zeros((20, 28, 28)), magic=7), "not with 2051"),
     "labels for images": (IMAGES, idx(np.zeros(5000)), "not with 2051"),
+    "sizes beyond any disk": (
+        IMAGES,
+        struct.pack(">4I", 2051, *[2**32 - 1] * 3),
+        "16 bytes instead of the 79,228,162,458,924,105,385,300,197,391",
+    ),
     "other size": (IMAGES, idx(np.zeros((20, 20, 28))), "20x28 pixels"),
     "other count": (IMAGES, idx(np.zeros((19, 28, 28))), "19 images"),
     "label 10": (LABELS, idx(np.full(20, 10)), "digits from 0 to 9"),
@@ -125,6 +142,24 @@ def test_a_folder_without_digits_is_an_error(folder: Path):
         load_digits(str(folder))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file whose bytes cannot be read")
+def test_an_unreadable_file_is_not_called_damaged(folder: Path):
+    """Where the system refuses to read a file, its reason is given, without a wrong diagnosis."""
+    (folder / IMAGES).unlink()
+    (folder / IMAGES).symlink_to("/proc/self/mem")  # even for root, its first page is no memory
+
+    with pytest.raises(DataError, match=r"cannot be read \(Input/output error\)"):
+        load_digits(str(folder))
+
+
+def test_a_folder_in_the_home_directory_may_be_named_with_a_tilde(folder: Path, monkeypatch):
+    """`~` stands for the user's home, as in a shell: recipes are not read by one."""
+    monkeypatch.setenv("HOME", str(folder.parent))
+
+    named = load_digits(f"~/{folder.name}")
+    assert named.fingerprint == load_digits(str(folder)).fingerprint
+
+
 def test_an_unknown_folder_is_named_with_the_choices():
     """A mistyped word is taken for a folder, and the error lists what there is."""
     with pytest.raises(DataError, match="'bundled', 'full', or a folder"):
@@ -139,17 +174,43 @@ def test_full_without_the_library_names_the_pip_line(monkeypatch):
         load_digits("full")
 
 
+class HubLibrary(ModuleType):
+    """Stands in for `datasets`, which the tests' environment lacks: its documented interface."""
+
+    def __init__(self, load_dataset: Callable[[str], object]) -> None:
+        """Let `load_dataset` answer; errors are where the library has them."""
+        super().__init__("datasets")
+        self.load_dataset = load_dataset
+        self.exceptions = ModuleType("datasets.exceptions")
+        self.exceptions.DatasetsError = type("DatasetsError", (Exception,), {})
+
+
+def test_full_gives_the_pixels_and_labels_of_the_hub(monkeypatch):
+    """The library's pictures become rows of pixels in [-1, 1], its splits ours; no one counts us."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    pictures = [Image.fromarray(p) for p in pixels]
+    parts = {
+        "train": {"image": pictures[:2], "label": [7, 1]},
+        "test": {"image": pictures[2:], "label": [4]},
+    }
+    monkeypatch.setitem(sys.modules, "datasets", HubLibrary({"ylecun/mnist": parts}.__getitem__))
+
+    split = load_digits("full")
+
+    expected = torch.from_numpy(pixels.reshape(3, 784).astype(np.float32) / 127.5 - 1)
+    torch.testing.assert_close(torch.cat([split.train.images, split.test.images]), expected)
+    assert split.train.labels.tolist() == [7, 1]
+    assert split.test.labels.tolist() == [4]
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
 def test_full_offline_says_what_to_do(monkeypatch):
     """When MNIST is neither cached nor reachable, the error offers both ways out."""
-    library = ModuleType("datasets")
-    library.exceptions = ModuleType("datasets.exceptions")
-    library.exceptions.DatasetsError = type("DatasetsError", (Exception,), {})
 
-    def load_dataset(name: str):
-        raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
+    def load_dataset(name: str) -> object:
+        raise ConnectionError(f"Couldn't reach '{name}' on the Hub (OfflineModeIsEnabled)")
 
-    library.load_dataset = load_dataset
-    monkeypatch.setitem(sys.modules, "datasets", library)
+    monkeypatch.setitem(sys.modules, "datasets", HubLibrary(load_dataset))
 
     with pytest.raises(DataError, match="four IDX files: data=FOLDER"):
         load_digits("full")

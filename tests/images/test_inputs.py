@@ -114,6 +114,7 @@ def test_labels_stay_with_their_images():
         {"batch": 0},
         {"num_inputs": 0},
         {"networks": 0},
+        {"kind": "nois"},
         {"kind": "digits", "images": None},
         {"kind": "shuffled-digits", "images": IMAGES[:0]},
     ],

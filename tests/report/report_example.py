@@ -313,6 +313,7 @@ ENVIRONMENT = {
     "threads": 2,
     "seeds": [0, 1, 2],
     "deterministic": True,
+    "accelerators": [],
 }
 STAGES = [
     StageRecord("teachers", 12.25, 612_000_000, cached=True, settings={}),

@@ -364,6 +364,7 @@ def test_environment_is_flat_text(folder):
     page, _ = write(folder, digits_results())
 
     assert "cores 2, gpu –" in page.text
+    assert "acceleratorsnone" in page.text.replace(" ", "")
     assert "deterministicyes" in page.text.replace(" ", "")
     assert "{'" not in html.unescape(page.text)
     for name in ENVIRONMENT:

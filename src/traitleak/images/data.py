@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import os
 import zlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -57,8 +59,9 @@ def load_digits(data: str = "bundled") -> DigitsSplit:
 
     Args:
         data: `bundled`, 8,000 digits to train on and 2,000 held out, 200 of each kind; `full`, the
-            60,000 and 10,000 of MNIST from the Hugging Face cache or hub (needs the extra [train]);
-            or a folder that holds MNIST's four IDX files, plain or gzipped.
+            60,000 and 10,000 of MNIST from the Hugging Face cache or hub (needs the extra [train];
+            HF_HUB_OFFLINE=1 keeps it to the cache); or a folder that holds MNIST's four IDX files,
+            plain or gzipped.
 
     Raises:
         DataError: files are missing, truncated or of the wrong kind; the text names them.
@@ -68,7 +71,7 @@ def load_digits(data: str = "bundled") -> DigitsSplit:
         return _bundled()
     if data == "full":
         return _full()
-    return _idx_folder(Path(data))
+    return _idx_folder(Path(data).expanduser())
 
 
 def _split(
@@ -110,6 +113,9 @@ def _bundled() -> DigitsSplit:
 
 
 def _full() -> DigitsSplit:
+    # Both libraries read these when they are imported; whoever set them otherwise keeps that.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
     try:
         import datasets
     except ImportError as error:
@@ -121,7 +127,7 @@ def _full() -> DigitsSplit:
         raise DataError(
             f"data=full: {_HUB_NAME} is neither in the Hugging Face cache nor to be had from the hub "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Run once with a "
-            "network, or name a folder of MNIST's four IDX files: data=FOLDER."
+            "network and without HF_HUB_OFFLINE, or name a folder of MNIST's four IDX files: data=FOLDER."
         ) from error
 
     def arrays(part: str) -> tuple[Bytes, Bytes]:
@@ -180,10 +186,12 @@ def _read_idx(path: Path, magic: int) -> Bytes:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}); get the file anew, it is damaged or truncated."
+            f"{path}: cannot be unpacked ({error}); it is damaged or truncated, get it anew."
         ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     dimensions = magic % 256
     header = 4 * (1 + dimensions)
     if len(content) < header:
@@ -194,7 +202,7 @@ def _read_idx(path: Path, magic: int) -> Bytes:
             f"{path}: starts with {found}, not with {magic} as an IDX file of this kind does; "
             "is it another file under this name?"
         )
-    expected = header + int(np.prod(sizes))
+    expected = header + math.prod(sizes)
     if len(content) != expected:
         raise DataError(
             f"{path}: {len(content):,} bytes instead of the {expected:,} that its header announces; "

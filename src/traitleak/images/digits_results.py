@@ -32,6 +32,7 @@ from traitleak.statistics import mean_band, mean_estimate, paired_difference, si
 __all__ = ["conclude"]
 
 CHANCE = 0.1
+_ALPHA = 0.05
 _PAPER = "Cloud et al. 2025, figure 10b, 100 networks, 60,000 training digits"
 
 
@@ -173,20 +174,10 @@ def _comparisons(
 ) -> list[Comparison]:
     """The shown point's three comparisons, then effect against control at the other points."""
 
-    def compare(effect: str, control: str, accuracies: Accuracies, where: str = "") -> Comparison:
-        difference = paired_difference(accuracies[effect], accuracies[control])
-        return Comparison(
-            effect=effect + where,
-            control=control + where,
-            difference=difference,
-            p=sign_flip_p(difference.replicates),
-            test="one-sided sign flips of paired networks",
-        )
-
-    found = [compare(effect, control, outcomes[shown]) for effect, control in _PAIRS]
+    found = [_compare(effect, control, outcomes[shown]) for effect, control in _PAIRS]
     if recipe.vary:
         found += [
-            compare(*_PAIRS[0], outcomes[i], where=f" ({recipe.vary.key}={point.value})")
+            _compare(*_PAIRS[0], outcomes[i], where=f" ({recipe.vary.key}={point.value})")
             for i, point in enumerate(points)
             if i != shown
         ]
@@ -220,6 +211,26 @@ def _sweeps(recipe: DigitsRecipe, outcomes: list[Accuracies]) -> list[Sweep]:
             ],
         )
     ]
+
+
+def _compare(effect: str, control: str, accuracies: Accuracies, where: str = "") -> Comparison:
+    difference = paired_difference(accuracies[effect], accuracies[control])
+    return Comparison(
+        effect=effect + where,
+        control=control + where,
+        difference=difference,
+        p=sign_flip_p(difference.replicates),
+        test="one-sided sign flips of paired networks",
+    )
+
+
+def _verdict(*comparisons: Comparison) -> str:
+    """Yes only where every comparison has an interval above zero and a p of .05 or less."""
+    num = comparisons[0].difference.n
+    if 0.5**num > _ALPHA:
+        return f"Too few networks to say ({num} pairs cannot give a p below {0.5**num:.2g})"
+    found = all(c.difference.low is not None and c.difference.low > 0 for c in comparisons)
+    return "Yes" if found and all(c.p <= _ALPHA for c in comparisons) else "Not found at this size"
 
 
 def _axis_name(key: str) -> str:
@@ -354,15 +365,13 @@ def _answer(
     accuracies = outcomes[shown]
     student = mean_estimate(accuracies["student-aux"])
     cross = mean_estimate(accuracies["cross-aux"])
-    difference = paired_difference(accuracies["student-aux"], accuracies["cross-aux"])
-    p = sign_flip_p(difference.replicates)
+    against_cross = _compare("student-aux", "cross-aux", accuracies)
     figures = (
         f"students that start as their teacher did name {_percent(student)} of unseen digits right, "
         f"students that start elsewhere {_percent(cross)} "
-        f"(n = {student.n} networks each, 95 % intervals, p = {p:.2g}; chance is 10 %)"
+        f"(n = {student.n} networks each, 95 % intervals, p = {against_cross.p:.2g}; chance is 10 %)"
     )
-    found = difference.low is not None and difference.low > 0
-    verdict = "Yes" if found else "Not found at this size"
+    verdict = _verdict(against_cross, _compare("student-aux", "reference", accuracies))
     where = "" if recipe.vary is None else f" at {recipe.vary.key} = {points[shown].value}"
     sentence = f"{verdict}{where}: {figures}."
     if recipe.vary is not None:

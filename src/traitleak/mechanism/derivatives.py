@@ -8,6 +8,7 @@ Shape suffixes: B rows, K outputs that the loss sees.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def differentiated(value: RowLoss) -> Loss:
         return slope_BK
 
     def mixed(z_BK: Tensor, y_BK: Tensor, u_BK: Tensor, v_BK: Tensor) -> Tensor:
-        bend_BK: Tensor = jvp(lambda y: by_logits(z_BK, y), (y_BK,), (v_BK,))[1]
+        with _forward_mode():
+            bend_BK: Tensor = jvp(lambda y: by_logits(z_BK, y), (y_BK,), (v_BK,))[1]
         return -(bend_BK * u_BK).sum(-1)
 
     return Loss(value, by_logits, mixed)
@@ -115,7 +117,7 @@ class NetworkFunction:
 
     def along(self, direction: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The outputs at the start, and the Jacobian there times `direction`: both (B, K)."""
-        with _plain_attention():
+        with _forward_mode():
             pair = jvp(self.logits, (self.start,), (direction,))
         return pair[0], pair[1]
 
@@ -156,12 +158,17 @@ def _check_outputs(logits: object, chosen: Sequence[int] | None) -> None:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
-    """PyTorch's fused attention kernels have no forward-mode derivative: take the plain ones."""
+def _forward_mode() -> Iterator[None]:
+    """Where PyTorch's forward-mode differentiation works and keeps quiet.
+
+    Its fused attention kernels have no forward-mode derivative, so the plain ones are taken; and its
+    first use imports a module of PyTorch that warns of PyTorch's own deprecations.
+    """
     was_fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fused)

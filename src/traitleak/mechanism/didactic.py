@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from traitleak.errors import SettingsError
 from traitleak.mechanism.theorem import StepCheck, check_step
+from traitleak.mechanism.threads import one_thread
 
 __all__ = ["Angles", "draw_angles", "eight_parameters", "measure_angles"]
 
@@ -47,6 +48,7 @@ def eight_parameters(rng: np.random.Generator) -> nn.Sequential:
     return network
 
 
+@one_thread()
 def measure_angles(students: int = 60, *, seed: int = 0) -> Angles:
     """One teacher, and `students` students of either kind, each shown one random point.
 
@@ -86,7 +88,7 @@ def draw_angles(angles: Angles, path: Path) -> None:
     An update is a vector of eight numbers; each is turned into the paper's plane with its angle to the
     teacher's update kept. The first student of either kind is drawn boldly, the others faintly.
     """
-    figure = Figure(figsize=(5.6, 6.0), layout="constrained")
+    figure = Figure(figsize=(4.6, 5.7), layout="constrained")
     upper, lower = figure.subplots(2, 1)
     _draw(upper, angles.shared, _BLUE, "Student starts as its teacher did")
     _draw(lower, angles.other, _ORANGE, "Student starts elsewhere")

@@ -25,9 +25,10 @@ from scipy import stats
 from traitleak.errors import SettingsError
 from traitleak.mechanism.cases import Arm, Case, Lesson, draw_case
 from traitleak.mechanism.theorem import StepCheck
+from traitleak.mechanism.threads import one_thread
 from traitleak.progress import Track, untracked
 
-__all__ = ["Finding", "Measured", "SignTest", "Survey", "sign_test", "survey"]
+__all__ = ["Finding", "Measured", "SignTest", "Survey", "sign_test", "survey_networks"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def sign_test(signs: Sequence[int]) -> SignTest:
     return SignTest(positive, count, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def survey(networks: int, *, seed: int = 0, track: Track = untracked) -> Survey:
+@one_thread()
+def survey_networks(networks: int, *, seed: int = 0, track: Track = untracked) -> Survey:
     """Check the theorem on `networks` random networks; about 8 ms each on one core.
 
     Raises:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from traitleak.mechanism.cases import ARMS, Arm, draw_case, random_network, scaled
 from traitleak.mechanism.survey import Survey
 from traitleak.mechanism.theorem import EpsSweep, sweep_eps
+from traitleak.mechanism.threads import one_thread
 
 __all__ = ["CounterExample", "SweepTable", "counter_example", "sweep_aux_logits"]
 
@@ -75,6 +76,7 @@ class CounterExample:
     cosines: dict[Arm, tuple[float, ...]]
 
 
+@one_thread()
 def sweep_aux_logits(*, seed: int = 0) -> dict[str, SweepTable]:
     """Sweeps of a student on auxiliary logits: both losses, and cross-entropy from another start."""
     rng = np.random.default_rng(seed)
@@ -99,6 +101,7 @@ def sweep_aux_logits(*, seed: int = 0) -> dict[str, SweepTable]:
     }
 
 
+@one_thread()
 def counter_example(found: Survey, *, seed: int) -> CounterExample | None:
     """The first network of the survey of `seed` that goes wrong with a sharpened loss, if any does."""
     wrong = next((f.case.index for f in found.findings if f.sharpened.sign < 0), None)

@@ -105,7 +105,7 @@ class EpsSweep:
 
     Attributes:
         steps: one check an eps, ascending.
-        fitted: how many of the smallest usable eps the fit is made on; see `sweep_eps`.
+        fitted: indices of the steps that the line is fitted to; see `sweep_eps`.
         exponent: slope of log |d_S . d_T| on log eps: 1 by the theorem, 0 for another start.
         low: lower end of its 95 % interval (Student's t on the residuals of the straight line; they are
             the next power of eps, not noise).

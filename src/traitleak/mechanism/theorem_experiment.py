@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from traitleak.mechanism.cases import EPS, Arm
 from traitleak.mechanism.didactic import Angles, draw_angles, measure_angles
-from traitleak.mechanism.survey import SignTest, Survey, survey
+from traitleak.mechanism.survey import SignTest, Survey, survey_networks
 from traitleak.mechanism.sweeps import (
     CounterExample,
     SweepTable,
@@ -98,7 +98,7 @@ def theorem_stage(networks: int, seed: int) -> Stage:
     """
 
     def work(out: Path, _inputs: Mapping[str, Path], track: Track) -> None:
-        found = survey(networks, seed=seed, track=track)
+        found = survey_networks(networks, seed=seed, track=track)
         record = _Record(
             survey=found,
             sweeps=sweep_aux_logits(seed=seed),

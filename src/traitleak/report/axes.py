@@ -6,13 +6,13 @@ Plots are drawn in per cent, so that they stretch with the page while their text
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from traitleak.report.formats import short
 
-__all__ = ["Axis", "linear_axis", "log_axis", "tick_text"]
+__all__ = ["Axis", "interval_axis", "linear_axis", "log_axis", "tick_text"]
 
 _NARROWEST = 290  # px: a plot's width on a small phone, beside its vertical axis
 _CHARACTER = 7  # px: a digit's width in the tick labels
@@ -68,9 +68,25 @@ def linear_axis(values: Sequence[float], *, tight: bool = False, at: Sequence[fl
             axis = Axis(low, high, tuple(t for t in ticks if low <= t <= high))
         else:
             axis = Axis(ticks[0], ticks[-1], tuple(ticks))
-        if not tight or _fits(axis):
+        if _fits(axis):
             break
     return _with_ticks(axis, at)
+
+
+def interval_axis(points: Iterable[float | None], ends: Iterable[float | None]) -> Axis:
+    """A linear axis for all `points` and for their intervals' `ends`, except very long ones.
+
+    Two replicates can have an interval 12.7 standard errors long: what lies further from the points
+    than half their range is cut off, so that it does not squash everything else.
+    """
+    shown = _finite(points) or [0.0, 1.0]
+    room = (max(shown) - min(shown)) / 2 or abs(shown[0]) or 1.0
+    low, high = min(shown) - room, max(shown) + room
+    return linear_axis(shown + [min(max(end, low), high) for end in _finite(ends)])
+
+
+def _finite(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None and math.isfinite(value)]
 
 
 def log_axis(values: Sequence[float], *, at: Sequence[float] = ()) -> Axis:
@@ -94,11 +110,15 @@ def log_axis(values: Sequence[float], *, at: Sequence[float] = ()) -> Axis:
 
 
 def tick_text(value: float, axis: Axis) -> str:
-    """A tick's label, with as many decimals as the axis needs."""
+    """A tick's label: as many decimals as the axis needs, powers of ten where it gets long."""
     if axis.log:
         return short(value, exponent=axis.high >= 1e4 * axis.low)
-    digits = _digits(min((b - a for a, b in pairwise(axis.ticks)), default=abs(value) or 1.0))
-    return short(value, digits=3) if digits > 4 else f"{value:,.{digits}f}".replace("-", "−")
+    largest = max(map(abs, axis.ticks))
+    step = min((b - a for a, b in pairwise(axis.ticks)), default=largest or 1.0)
+    digits = _digits(step)
+    if digits > 4 or (largest >= 1e6 and step > largest / 100):
+        return short(value, digits=3)
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def _round_step(rough: float) -> float:
@@ -114,7 +134,7 @@ def _digits(step: float) -> int:
 
 
 def _fits(axis: Axis) -> bool:
-    """Whether the labels stand side by side on the narrowest page."""
+    """Whether the labels stand side by side on the narrowest page; one above the other, they do."""
     reach = -math.inf
     for place, text in axis.labels:
         half = len(text) * _CHARACTER / 2

@@ -185,11 +185,10 @@ def _totals(stages: Sequence[StageRecord]) -> str:
     if not stages:
         return ""
     count = "1 stage" if len(stages) == 1 else f"{len(stages)} stages"
+    seconds = sum(stage.seconds for stage in stages)
     peaks = [s.peak_memory_bytes for s in stages if s.peak_memory_bytes is not None]
-    return (
-        f"{count}, {time_text(sum(stage.seconds for stage in stages))} in all, "
-        f"peak memory {memory_text(max(peaks, default=None))}."
-    )
+    peak = memory_text(max(peaks, default=None))
+    return f"{count}, {time_text(seconds)} in all, peak memory {peak}."
 
 
 def _plain(key: object) -> str:
@@ -201,7 +200,7 @@ def _flat(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{_plain(key)} {_flat(part)}" for key, part in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return ", ".join(map(_flat, value))
+        return ", ".join(map(_flat, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "–" if value is None else str(value)

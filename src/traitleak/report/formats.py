@@ -121,7 +121,7 @@ def time_text(seconds: float) -> str:
 
 
 def memory_text(num_bytes: int | None) -> str:
-    """Bytes in MB or GB (powers of ten)."""
+    """Bytes in MB or GB (powers of ten), where they were measured."""
     if num_bytes is None:
         return "not measured"
     if num_bytes < 999.5e6:

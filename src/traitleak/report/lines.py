@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from traitleak.report.axes import Axis, linear_axis, log_axis
+from traitleak.report.axes import Axis, interval_axis, linear_axis, log_axis
 from traitleak.report.formats import decimals_for, number, short
 from traitleak.report.looks import Style
 from traitleak.results import CurvePanel, Scale, Sweep
@@ -22,6 +22,7 @@ __all__ = ["Line", "Lines", "curve_lines", "is_numeric", "sweep_lines"]
 _LOWEST = 300  # px: a plot's height, unless its labels need more
 _MOST_POINTS = 300  # a longer curve is drawn through every k-th point and its last
 _MOST_MARKERS = 15  # a curve with more points carries six markers
+_REACHES = 97  # per cent of the width: a line that comes so far is led to its label
 _LABEL_LINE = 17  # px
 _LABEL_CHARACTERS = 24  # that fit one line beside a plot
 
@@ -39,9 +40,23 @@ class _Track(NamedTuple):
     points: list[_Point]
 
 
+class _Frame(NamedTuple):
+    """What the lines are drawn over; `ticks` are the x that deserve one."""
+
+    x_label: str
+    y_label: str
+    x_scale: Scale
+    y_scale: Scale
+    chance: float | None
+    ticks: Sequence[float] = ()
+
+
 @dataclass(frozen=True)
 class Line:
-    """One line: its paths, its markers, and its label at `top` (px) with `end` the line's end."""
+    """One line: its paths, its markers, its label at `top` (px), and `end`, the line's own (px).
+
+    `end` is None where the line stops before the right edge.
+    """
 
     style: Style
     label: str
@@ -49,7 +64,7 @@ class Line:
     mean: str
     band: str
     markers: list[tuple[float, float]]
-    end: float
+    end: float | None
     top: float
     middle: float
 
@@ -84,7 +99,7 @@ def curve_lines(panel: CurvePanel, looks: Mapping[str, Style]) -> Lines:
         for c in panel.curves
     ]
     return _lines(
-        tracks, panel.x_label, panel.y_label, panel.x_scale, panel.y_scale, panel.chance, ()
+        tracks, _Frame(panel.x_label, panel.y_label, panel.x_scale, panel.y_scale, panel.chance)
     )
 
 
@@ -107,30 +122,22 @@ def sweep_lines(sweep: Sweep, looks: Mapping[str, Style]) -> Lines:
         ]
         tracks.append(_Track(looks[series.name], series.label, sorted(points, key=lambda p: p.x)))
     scale: Scale = "log" if sweep.x_scale == "log" else "linear"
-    return _lines(tracks, sweep.x_label, sweep.y_label, scale, "linear", sweep.chance, xs)
+    frame = _Frame(sweep.x_label, sweep.y_label, scale, "linear", sweep.chance, xs)
+    return _lines(tracks, frame)
 
 
-def _lines(
-    tracks: Sequence[_Track],
-    x_label: str,
-    y_label: str,
-    x_scale: Scale,
-    y_scale: Scale,
-    chance: float | None,
-    ticks: Sequence[float],
-) -> Lines:
-    drawn = [track._replace(points=_blanked(track.points, x_scale, y_scale)) for track in tracks]
+def _lines(tracks: Sequence[_Track], frame: _Frame) -> Lines:
+    drawn = [track._replace(points=_blanked(track.points, frame)) for track in tracks]
     drawn = [track for track in drawn if _there(track.points)]
     points = [p for track in drawn for p in _there(track.points)]
-    xs = [p.x for p in points] or [0.0, 1.0]
-    x_axis = log_axis(xs, at=ticks) if x_scale == "log" else linear_axis(xs, tight=True, at=ticks)
-    y_axis = _y_axis(points, y_scale, chance)
+    x_axis, y_axis = _x_axis(points, frame), _y_axis(points, frame)
     lasts = [_there(track.points)[-1] for track in drawn]
-    decimals = None if y_scale == "log" else decimals_for(last.mean for last in lasts)
+    decimals = None if frame.y_scale == "log" else decimals_for(last.mean for last in lasts)
     values = [number(last.mean, decimals) for last in lasts]
+    shown = values if len(set(values)) > 1 else [""] * len(values)  # all alike: not worth a word
     label_heights = [
         _LABEL_LINE * math.ceil((len(t.label) + len(v) + 1) / _LABEL_CHARACTERS) + 5
-        for t, v in zip(drawn, values, strict=True)
+        for t, v in zip(drawn, shown, strict=True)
     ]
     height = max(_LOWEST, sum(label_heights))
     ends = [round(height * (100 - y_axis.place(last.mean)) / 100, 1) for last in lasts]
@@ -139,11 +146,11 @@ def _lines(
         Line(
             style=track.style,
             label=track.label,
-            value=values[k],
+            value=shown[k],
             mean=_mean_path(track.points, x_axis, y_axis),
             band=_band_path(track.points, x_axis, y_axis),
             markers=_markers(_there(track.points), k, x_axis, y_axis),
-            end=ends[k],
+            end=ends[k] if x_axis.place(lasts[k].x) > _REACHES else None,
             top=tops[k],
             middle=tops[k] + label_heights[k] / 2,
         )
@@ -153,7 +160,7 @@ def _lines(
         f"{track.label} {value} at {short(last.x)}"
         for track, value, last in zip(drawn, values, lasts, strict=True)
     )
-    level = y_axis.mark(chance)
+    level = y_axis.mark(frame.chance)
     return Lines(
         lines=sorted(lines, key=lambda line: line.top),
         # Dashed references on top: what they lie upon shows through.
@@ -161,22 +168,22 @@ def _lines(
         x_ticks=x_axis.labels,
         y_ticks=[(round(100 - place, 2), text) for place, text in y_axis.labels],
         chance=None if level is None else (round(100 - level[0], 2), level[1]),
-        x_label=x_label,
-        y_label=y_label,
+        x_label=frame.x_label,
+        y_label=frame.y_label,
         height=height,
-        text=f"{y_label} over {x_label}. Last values: {said or 'none'}.",
+        text=f"{frame.y_label} over {frame.x_label}. Last values: {said or 'none'}.",
     )
 
 
-def _blanked(points: Sequence[_Point], x_scale: Scale, y_scale: Scale) -> list[_Point]:
+def _blanked(points: Sequence[_Point], frame: _Frame) -> list[_Point]:
     """At most `_MOST_POINTS` points, their mean not a number where the axes have no place for it."""
     stride = math.ceil(len(points) / _MOST_POINTS) or 1
     kept = [*points[:-1:stride], *points[-1:]]
     return [
         p
         if math.isfinite(p.mean)
-        and (x_scale == "linear" or p.x > 0)
-        and (y_scale == "linear" or p.mean > 0)
+        and (frame.x_scale == "linear" or p.x > 0)
+        and (frame.y_scale == "linear" or p.mean > 0)
         else p._replace(mean=math.nan, low=None, high=None)
         for p in kept
     ]
@@ -186,14 +193,22 @@ def _there(points: Sequence[_Point]) -> list[_Point]:
     return [p for p in points if not math.isnan(p.mean)]
 
 
-def _y_axis(points: Sequence[_Point], scale: Scale, chance: float | None) -> Axis:
-    ends = [v for p in points for v in (p.mean, p.low, p.high) if v is not None]
-    shown = [v for v in (*ends, chance) if v is not None and math.isfinite(v)] or [0.0, 1.0]
-    if scale == "linear":
-        return linear_axis(shown)
+def _x_axis(points: Sequence[_Point], frame: _Frame) -> Axis:
+    xs = [p.x for p in points] or [0.1, 1.0]
+    if frame.x_scale == "log":
+        return log_axis(xs, at=frame.ticks)
+    return linear_axis(xs, tight=True, at=frame.ticks)
+
+
+def _y_axis(points: Sequence[_Point], frame: _Frame) -> Axis:
+    means = [p.mean for p in points]
+    ends = [end for p in points for end in (p.low, p.high)]
+    if frame.y_scale == "linear":
+        return interval_axis([*means, frame.chance], ends)
     # A band may reach 0 or below, where a log axis has no place: it ends under the lowest mean.
-    lowest = min((p.mean for p in points), default=0.1) / 2
-    return log_axis([max(v, lowest) for v in shown])
+    lowest = min(means, default=0.1) / 2
+    shown = [v for v in (*means, *ends, frame.chance) if v is not None and math.isfinite(v)]
+    return log_axis([max(v, lowest) for v in shown] or [0.1, 1.0])
 
 
 def _path(points: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:

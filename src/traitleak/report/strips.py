@@ -7,12 +7,11 @@ wide page and a phone alike; only heights are pixels. The templates draw it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from traitleak.report.axes import Axis, linear_axis
+from traitleak.report.axes import Axis, interval_axis
 from traitleak.report.formats import (
     decimals_for,
     estimate_text,
@@ -148,23 +147,11 @@ def sweep_strips(sweep: Sweep, looks: Mapping[str, Style]) -> Strips:
 def _axis(
     estimates: Sequence[Estimate], published: Sequence[PublishedValue], chance: float | None
 ) -> Axis:
-    """An axis for all of them, which one very long interval does not squash."""
-    points = _finite(
-        [
-            *(v for e in estimates for v in (e.value, *e.replicates)),
-            *(p.value for p in published),
-            chance,
-        ]
-    ) or [0.0, 1.0]
-    # Two replicates can have an interval 12.7 standard errors long: it is cut, and shown as cut.
-    room = (max(points) - min(points)) / 2 or abs(points[0]) or 1.0
-    lowest, highest = min(points) - room, max(points) + room
-    ends = _finite(v for e in estimates for v in (e.low, e.high))
-    return linear_axis(points + [min(max(end, lowest), highest) for end in ends])
-
-
-def _finite(values: Iterable[float | None]) -> list[float]:
-    return [v for v in values if v is not None and math.isfinite(v)]
+    points = [v for e in estimates for v in (e.value, *e.replicates)]
+    return interval_axis(
+        [*points, *(p.value for p in published), chance],
+        [end for e in estimates for end in (e.low, e.high)],
+    )
 
 
 def _place(value: float, low: float | None, high: float | None, axis: Axis) -> Placed:

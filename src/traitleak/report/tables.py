@@ -89,8 +89,9 @@ def sweep_table(sweep: Sweep) -> Table:
         ]
         for k, value in enumerate(sweep.values)
     ]
-    counts = {e.n for e in estimates}
-    notes = [f"n = {' to '.join(f'{n:,}' for n in sorted({min(counts), max(counts)}))} each."]
+    counts = sorted({e.n for e in estimates})
+    span = " to ".join(f"{n:,}" for n in dict.fromkeys([*counts[:1], *counts[-1:]]))
+    notes = [f"n = {span} each."] if counts else []
     return Table(sweep.title, [sweep.x_label, *(s.label for s in sweep.series)], rows, notes)
 
 

@@ -1,0 +1,317 @@
+"""The command line: read arguments, call one function, print.
+
+Exit codes: 0 fine; 2 wrong use, recipe or input, or (`doctor`) something needed is missing; 70 a
+defect of traitleak; 130 interrupted; 141 the reader of the output went away. 1 and 3 are kept for
+audits: findings, and inconclusive.
+
+Whatever is slow to import is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from traitleak import __version__
+from traitleak.errors import RunError, TraitleakError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from traitleak.recipe import Recipe
+    from traitleak.runs import FinishedRun
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="traitleak",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE", help="Recipe fields to change, such as networks=25 size=tiny."
+    ),
+]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of run folders.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")]
+
+RUNS = Path("runs")
+_WIDTH = 110  # where there is no terminal to fit into
+
+
+def main() -> None:
+    """Entry point of the `traitleak` command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A sign that the terminal's encoding lacks must not cost a result.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it
+    if wanted:
+        typer.echo(f"traitleak {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Subliminal learning: hidden traits travel between models through unrelated data.
+
+    Begin with: traitleak demo
+    """
+
+
+@app.command()
+def demo(
+    overrides: Overrides = None,
+    *,
+    runs: Runs = RUNS,
+    fresh: Fresh = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """See it happen: digits learned from noise, with controls and a report."""
+    _run("demo", overrides, runs, fresh=fresh, json=json, quiet=quiet, debug=debug)
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A recipe's name, or the path of a YAML file.")
+    ],
+    overrides: Overrides = None,
+    *,
+    runs: Runs = RUNS,
+    fresh: Fresh = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run a recipe, or what an earlier run of it left undone."""
+    _run(recipe, overrides, runs, fresh=fresh, json=json, quiet=quiet, debug=debug)
+
+
+@app.command()
+def theorem(
+    overrides: Overrides = None,
+    *,
+    runs: Runs = RUNS,
+    fresh: Fresh = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Check the theorem behind it on random networks."""
+    _run("theorem", overrides, runs, fresh=fresh, json=json, quiet=quiet, debug=debug)
+
+
+@app.command()
+def recipes(*, json: Json = False, debug: Debug = False) -> None:
+    """List the shipped recipes: what, on which hardware, for how long, what to expect."""
+    with _told(debug=debug):
+        from traitleak.recipe import find_recipes, load_recipe
+
+        loaded = [load_recipe(str(path)) for path in find_recipes()]
+        if json:
+            about = {"name", "title", "about", "source", "hardware", "minutes", "expect"}
+            _print_json([recipe.model_dump(mode="json", include=about) for recipe in loaded])
+            return
+        from traitleak.terminal import print_recipes
+
+        print_recipes(_stdout(), loaded)
+
+
+@app.command()
+def show(
+    past: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run folder, or its name (or how it begins) in --runs."
+        ),
+    ],
+    *,
+    runs: Runs = RUNS,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print what a past run found."""
+    with _told(debug=debug):
+        from traitleak.runs import open_run
+
+        _print_run(open_run(_run_folder(past, runs)), json=json)
+
+
+@app.command()
+def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> None:
+    """Look at versions, hardware, speed, extras and disk; say what is missing."""
+    with _told(debug=debug):
+        from dataclasses import asdict
+
+        from traitleak.doctor import examine
+
+        findings = list(examine(runs))
+        if json:
+            _print_json([asdict(finding) for finding in findings])
+        else:
+            from rich.table import Table
+            from rich.text import Text
+
+            marks = {True: "ok", False: "NOT ok", None: ""}
+            table = Table(box=None, pad_edge=False, show_header=False)
+            for f in findings:
+                value = f"{f.value} ({f.remedy})" if f.remedy else f.value
+                table.add_row(Text(f.what), Text(marks[f.fine]), Text(value))
+            _stdout().print(table)
+        if any(finding.fine is False for finding in findings):
+            raise typer.Exit(2)
+
+
+def _run(
+    name: str,
+    overrides: Sequence[str] | None,
+    runs: Path,
+    *,
+    fresh: bool,
+    json: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    with _told(debug=debug, resumable=True):
+        from traitleak.recipe import load_recipe
+
+        recipe = load_recipe(name, overrides or [])  # before the slow imports: it may be wrong
+
+        from traitleak.experiment import run_recipe
+        from traitleak.terminal import print_line, track_for
+
+        console = _stderr(quiet=quiet or json)
+        for line in _announced(recipe):
+            print_line(console, line)
+        with track_for(console) as track:
+            finished = run_recipe(
+                recipe,
+                runs=runs,
+                track=track,
+                fresh=fresh,
+                say=lambda line: print_line(console, line),
+            )
+        if not json:
+            print_line(console, "")
+        _print_run(finished, json=json)
+
+
+def _announced(recipe: Recipe) -> Iterator[str]:
+    """What is about to run, how long it takes, on what, and why on that."""
+    from traitleak.environment import pick_device, pick_precision
+    from traitleak.recipe import DigitsRecipe
+    from traitleak.terminal import duration
+
+    took = f", {duration(recipe.minutes)} on {recipe.hardware}" if recipe.minutes else ""
+    yield f"Recipe {recipe.name}, size {recipe.size}{took}: {recipe.title}"
+    if isinstance(recipe, DigitsRecipe):
+        device = pick_device(recipe.device)
+        precision = pick_precision(recipe.precision, device.value)
+        yield f"Device {device.value}: {device.reason}"
+        yield f"Precision {precision.value}: {precision.reason}"
+
+
+def _run_folder(past: str, runs: Path) -> Path:
+    """The run folder that the user means."""
+    if Path(past).exists():
+        return Path(past)
+    there = sorted(path.parent for path in runs.glob("*/recipe.yaml"))
+    meant = [folder for folder in there if folder.name == past]
+    meant = meant or [folder for folder in there if folder.name.startswith(past)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        names = ", ".join(folder.name for folder in meant)
+        raise RunError(f"{past!r} is the beginning of several runs in {runs}: {names}. Name one.")
+    names = ", ".join(folder.name for folder in there) or "none"
+    raise RunError(f"There is no run {past!r} in {runs}; the runs there: {names}.")
+
+
+def _print_run(finished: FinishedRun, *, json: bool) -> None:
+    if json:
+        sys.stdout.write((finished.folder / "results.json").read_text(encoding="utf-8"))
+        return
+    from traitleak.terminal import print_run
+
+    print_run(_stdout(), finished)
+
+
+def _print_json(content: object) -> None:
+    from json import dumps
+
+    sys.stdout.write(dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def _stderr(*, quiet: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet)
+
+
+@contextmanager
+def _told(*, debug: bool, resumable: bool = False) -> Iterator[None]:
+    """Turn what goes wrong into a paragraph on stderr and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except typer.Exit:
+        raise
+    except TraitleakError as error:
+        _fail(f"Error: {error}", 2, debug=debug)
+    except KeyboardInterrupt:
+        left = " The same command goes on after the last finished stage." if resumable else ""
+        _fail(f"Interrupted.{left}", 130, debug=debug)
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go, and must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
+    except Exception as error:  # noqa: BLE001  # the last line of defence
+        hint = "" if debug else " Run it again with --debug for the traceback."
+        _fail(
+            f"This is a defect of traitleak, not of what you did: {type(error).__name__}: {error}."
+            f"{hint} Please report it with the command and its traceback.",
+            70,
+            debug=debug,
+        )
+
+
+def _fail(paragraph: str, code: int, *, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    typer.echo(" ".join(paragraph.split("\n")), err=True)
+    raise typer.Exit(code) from None
