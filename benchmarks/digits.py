@@ -203,7 +203,7 @@ def ours(job: Job, noise: images.InputStream, steps: int) -> Tensor:
         starts, teachers = starts_and_teachers(numbers)
         arm = images.Arm("aux", starts, list(range(len(numbers))), SHAPE.aux_logits)
         trained = images.train_students(teachers, starts, [arm], noise, nothing, settings)
-    return parameters_to_vector(trained["aux"].networks.module(-1).parameters())
+    return parameters_to_vector(trained["aux"].networks.module(-1).parameters()).detach()
 
 
 def loop(job: Job, noise: images.InputStream, steps: int) -> Tensor:
@@ -222,7 +222,7 @@ def loop(job: Job, noise: images.InputStream, steps: int) -> Tensor:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
             optimizer.step()
-    return parameters_to_vector(student.parameters())
+    return parameters_to_vector(student.parameters()).detach()
 
 
 def starts_and_teachers(
@@ -238,7 +238,7 @@ def starts_and_teachers(
 def disagreement(steps: int) -> float:
     """How far the two ways' students are apart, as a share of how far they are from their start."""
     one, other = (prepare(Job(v, 2, steps))(steps) for v in ("ours float32", "loop float32"))
-    start = parameters_to_vector(starts_and_teachers([1])[0].module(0).parameters())
+    start = parameters_to_vector(starts_and_teachers([1])[0].module(0).parameters()).detach()
     return float((one - other).norm() / (one - start).norm())
 
 

@@ -24,9 +24,7 @@ def test_names_for_type_checkers_are_the_public_names():
     """What type checkers see is what `__all__` offers, from the same modules."""
     source = Path(traitleak.__file__).read_text(encoding="utf-8")
     block = next(node for node in ast.parse(source).body if isinstance(node, ast.If))
-    seen = {
-        alias.asname: node.module for node in block.body for alias in node.names
-    }
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
     assert set(seen) == set(traitleak.__all__)
     for name, module in seen.items():
         assert traitleak._MODULE_OF[name] in {module, f"{module}.{name}"}

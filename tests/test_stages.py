@@ -99,7 +99,7 @@ def test_another_version_or_setting_is_refused_in_the_same_run_folder(tmp_path: 
     _, folder = run(tmp_path)
     before = contents(folder)
     with pytest.raises(
-        RunError, match=r"start was computed .* \(version was 1, is 2\).* fresh run"
+        RunError, match=r"start was computed .* \(its version was 1, is 2\).* fresh run"
     ):
         run(tmp_path, version=2)
     with pytest.raises(RunError, match=r"right was computed .* \(scale was 1\.0, is 5\.0\)"):

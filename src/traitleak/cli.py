@@ -23,8 +23,6 @@ from traitleak import __version__
 from traitleak.errors import RunError, TraitleakError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from traitleak.recipe import Recipe
     from traitleak.runs import FinishedRun
 
@@ -51,7 +49,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")]
 
 RUNS = Path("runs")
-_WIDTH = 110  # where there is no terminal to fit into
 
 
 def main() -> None:
@@ -141,9 +138,10 @@ def recipes(*, json: Json = False, debug: Debug = False) -> None:
             about = {"name", "title", "about", "source", "hardware", "minutes", "expect"}
             _print_json([recipe.model_dump(mode="json", include=about) for recipe in loaded])
             return
-        from traitleak.terminal import print_recipes
+        from traitleak.summary import print_recipes
+        from traitleak.terminal import stdout
 
-        print_recipes(_stdout(), loaded)
+        print_recipes(stdout(), loaded)
 
 
 @app.command()
@@ -178,15 +176,14 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
         if json:
             _print_json([asdict(finding) for finding in findings])
         else:
-            from rich.table import Table
-            from rich.text import Text
+            from traitleak.terminal import print_table, stdout
 
             marks = {True: "ok", False: "NOT ok", None: ""}
-            table = Table(box=None, pad_edge=False, show_header=False)
-            for f in findings:
-                value = f"{f.value} ({f.remedy})" if f.remedy else f.value
-                table.add_row(Text(f.what), Text(marks[f.fine]), Text(value))
-            _stdout().print(table)
+            rows = [
+                [f.what, marks[f.fine], f"{f.value} ({f.remedy})" if f.remedy else f.value]
+                for f in findings
+            ]
+            print_table(stdout(), ["looked at", "", "found"], rows)
         if any(finding.fine is False for finding in findings):
             raise typer.Exit(2)
 
@@ -207,9 +204,9 @@ def _run(
         recipe = load_recipe(name, overrides or [])  # before the slow imports: it may be wrong
 
         from traitleak.experiment import run_recipe
-        from traitleak.terminal import print_line, track_for
+        from traitleak.terminal import print_line, stderr, track_for
 
-        console = _stderr(quiet=quiet or json)
+        console = stderr(quiet=quiet or json)
         for line in _announced(recipe):
             print_line(console, line)
         with track_for(console) as track:
@@ -229,7 +226,7 @@ def _announced(recipe: Recipe) -> Iterator[str]:
     """What is about to run, how long it takes, on what, and why on that."""
     from traitleak.environment import pick_device, pick_precision
     from traitleak.recipe import DigitsRecipe
-    from traitleak.terminal import duration
+    from traitleak.summary import duration
 
     took = f", {duration(recipe.minutes)} on {recipe.hardware}" if recipe.minutes else ""
     yield f"Recipe {recipe.name}, size {recipe.size}{took}: {recipe.title}"
@@ -260,27 +257,16 @@ def _print_run(finished: FinishedRun, *, json: bool) -> None:
     if json:
         sys.stdout.write((finished.folder / "results.json").read_text(encoding="utf-8"))
         return
-    from traitleak.terminal import print_run
+    from traitleak.summary import print_run
+    from traitleak.terminal import stdout
 
-    print_run(_stdout(), finished)
+    print_run(stdout(), finished)
 
 
 def _print_json(content: object) -> None:
     from json import dumps
 
     sys.stdout.write(dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def _stdout() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _WIDTH)
-
-
-def _stderr(*, quiet: bool) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, quiet=quiet)
 
 
 @contextmanager

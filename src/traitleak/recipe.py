@@ -221,8 +221,7 @@ _MODELS: dict[str, type[DigitsRecipe | TheoremRecipe]] = {
 _RECIPE: TypeAdapter[DigitsRecipe | TheoremRecipe] = TypeAdapter(Recipe)
 _SIZES: tuple[str, ...] = get_args(Size)
 _FIXED = {"experiment", "name", "size"}  # what a size cannot change
-# Text is taken as it was typed: `title=a: b` is no mapping.
-_TEXT = {
+_TEXT = {  # fields that hold free text
     name
     for model in _MODELS.values()
     for name, field in model.model_fields.items()
@@ -266,7 +265,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     file.content.setdefault("name", path.stem)
     file.content.setdefault("title", file.content["name"])
 
-    parsed = [parse_override(text) for text in overrides]
+    parsed = [parse_override(text, text_keys=_TEXT) for text in overrides]
     asked = next((o for o in reversed(parsed) if o.keys == ("size",)), None)
     size = asked.value if asked else file.content.get("size", "laptop")
     # A resolved recipe says its size and has no sizes to choose from.
@@ -320,7 +319,7 @@ class _Draft:
             target[key] = dict(inner or {})  # the file's own stays as it is
             target = target[key]
             self.places.setdefault(override.keys[: depth + 1], override.place)
-        target[last] = override.raw if override.keys[0] in _TEXT else override.value
+        target[last] = override.value
         self.places = {
             keys: place
             for keys, place in self.places.items()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -189,8 +190,12 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return told.replace("'<stream end>'", "the end")
 
 
-def parse_override(text: str) -> Override:
+def parse_override(text: str, *, text_keys: Collection[str] = ()) -> Override:
     """Read `key=value`: the key may be dotted (`vary.values`), the value is YAML on one line.
+
+    Args:
+        text: as it was typed.
+        text_keys: keys whose value is text as it stands: `title=a: b` is no mapping.
 
     Raises:
         RecipeError: it has no key, no `=`, or its value is not valid YAML.
@@ -201,6 +206,8 @@ def parse_override(text: str) -> Override:
         raise RecipeError(
             f"on the command line: {text!r} is not of the form key=value, such as networks=25."
         )
+    if key in text_keys:
+        return Override(keys, raw, raw)
     try:
         return Override(keys, yaml.load(raw, _Loader), raw)  # noqa: S506  # a SafeLoader
     except yaml.MarkedYAMLError as error:

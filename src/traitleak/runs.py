@@ -45,6 +45,9 @@ from traitleak.results import Results
 
 __all__ = [
     "ENVIRONMENT",
+    "MANIFEST",
+    "REPORT",
+    "REPORT_MARKDOWN",
     "FinishedRun",
     "RunManifest",
     "StageRecord",

@@ -198,26 +198,25 @@ def _kept(place: Path, origin: Origin, say: Callable[[str], None]) -> Manifest |
     if manifest.key == origin.hashed():
         check_files(place, manifest.files, remedy)
         return manifest
+    before, now = _causes(manifest), _causes(origin)
     differences = [
-        f"{name} was {before}, is {now}"
-        for name, before, now in [
-            ("work", manifest.work, origin.work),
-            ("version", manifest.version, origin.version),
-            *(
-                (name, manifest.settings.get(name), origin.settings.get(name))
-                for name in sorted({*manifest.settings, *origin.settings})
-            ),
-        ]
-        if before != now
+        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in now | before
+        if name not in before or name not in now or before[name] != now[name]
     ]
     if differences:
         raise RunError(
             f"{place} was computed on another machine or by another version of traitleak "
-            f"({'; '.join(differences)}). Ask for a fresh run to replace it, or move the folder "
-            "away to keep it."
+            f"({'; '.join(differences)}). Ask for a fresh run (--fresh) to replace it, or move "
+            "the folder away to keep it."
         )
     say(f"{origin.stage}: what it was computed from has changed, so it is computed anew")
     return None
+
+
+def _causes(origin: Origin) -> dict[str, JsonValue]:
+    """What a stage depends on besides its inputs; no setting's name has a space in it."""
+    return {"its function": origin.work, "its version": origin.version, **origin.settings}
 
 
 class _Beside:

@@ -1,10 +1,11 @@
-"""What a person sees in a terminal: progress while it runs, and afterwards what was found.
+"""Text on a terminal, or in a file or pipe in its place: consoles, lines, tables, progress.
 
-Progress goes to the console it is given (stderr, by custom), so that stdout holds results only.
+Results go to stdout; progress and errors to stderr, so that stdout can be read by a program.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,17 +17,28 @@ from rich.table import Table
 from rich.text import Text
 
 from traitleak.progress import Track, untracked
-from traitleak.recipe import Recipe
-from traitleak.report.looks import styles
-from traitleak.report.tables import comparison_table, condition_table
-from traitleak.results import Fact
-from traitleak.runs import FinishedRun
 
-__all__ = ["duration", "print_line", "print_recipes", "print_run", "print_table", "track_for"]
+__all__ = ["print_line", "print_table", "stderr", "stdout", "track_for"]
 
 T = TypeVar("T")
 
-_MARKS = {True: ("ok", "green"), False: ("NOT ok", "bold red"), None: ("", "")}
+_WIDTH = 110  # where there is no terminal to fit into
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line what to do; rich would exit with 1."""
+        raise BrokenPipeError
+
+
+def stdout() -> Console:
+    """Where results go."""
+    return _Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def stderr(*, quiet: bool = False) -> Console:
+    """Where progress goes, or nothing if it is quiet."""
+    return _Console(stderr=True, quiet=quiet)
 
 
 def print_line(console: Console, text: str, *, style: str = "") -> None:
@@ -89,62 +101,31 @@ def _lines(console: Console, every: float) -> Track:
     return track
 
 
-def print_run(console: Console, run: FinishedRun) -> None:
-    """The answer, conditions with their controls, comparisons, facts, and where the report lies."""
-    results = run.results
-    print_line(console, results.title, style="bold")
-    print_line(console, results.answer)
-    tables = [condition_table(results, styles(results))] if results.conditions else []
-    tables += [comparison_table(results)] if results.comparisons else []
-    for table in tables:
-        console.print()
-        print_table(console, table.head, table.rows)
-    if results.facts:
-        console.print()
-        _print_facts(console, results.facts)
-    console.print()
-    print_line(console, f"Report: {run.report}")
-
-
-def _print_facts(console: Console, facts: Sequence[Fact]) -> None:
-    table = _table("checked", "", "value")
-    for fact in facts:
-        table.add_row(Text(fact.statement), Text(*_MARKS[fact.holds]), Text(fact.value))
-    console.print(table)
-
-
-def print_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
-    """One row a recipe: what it asks, on which hardware, for how long, and what to expect."""
-    head = ["recipe", "what", "hardware", "time", "expected effect"]
-    rows = [
-        [recipe.name, recipe.title, recipe.hardware, duration(recipe.minutes), recipe.expect]
-        for recipe in recipes
-    ]
-    print_table(console, head, rows, gap=1)
-
-
 def print_table(
-    console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], *, gap: int = 0
+    console: Console,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    gap: int = 0,
+    whole: int = 0,
 ) -> None:
-    """A plain table with `gap` empty lines between rows; words wrap, nothing is cut off."""
-    table = _table(*head, gap=gap)
+    """A plain table: words wrap, nothing is cut off.
+
+    Args:
+        console: where to print it.
+        head: the columns' names.
+        rows: as many cells each.
+        gap: empty lines between rows.
+        whole: how many of the first columns keep their cells in one line.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, gap, 0), header_style="dim")
+    for column, name in enumerate(head):
+        table.add_column(_cell(name), overflow="fold", no_wrap=column < whole)
     for row in rows:
-        # A no-break space would keep its cell in one line, however narrow the terminal.
-        table.add_row(*(Text(cell.replace("\N{NO-BREAK SPACE}", " ")) for cell in row))
+        table.add_row(*map(_cell, row))
     console.print(table)
 
 
-def _table(*head: str, gap: int = 0) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, gap, 0), header_style="dim")
-    for name in head:
-        table.add_column(Text(name.replace("\N{NO-BREAK SPACE}", " ")), overflow="fold")
-    return table
-
-
-def duration(minutes: float | None) -> str:
-    """A recipe's time, in words."""
-    if minutes is None:
-        return "not known"
-    if minutes < 1:
-        return f"{60 * minutes:.0f} s"
-    return f"{minutes:g} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+def _cell(text: str) -> Text:
+    # A no-break space would keep a cell in one line, however narrow the terminal.
+    return Text(text.replace("\N{NO-BREAK SPACE}", " "))

@@ -127,7 +127,8 @@ def _full() -> DigitsSplit:
         raise DataError(
             f"data=full: {_HUB_NAME} is neither in the Hugging Face cache nor to be had from the hub "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Run once with a "
-            "network and without HF_HUB_OFFLINE, or name a folder of MNIST's four IDX files: data=FOLDER."
+            "network and without HF_HUB_OFFLINE, or name a folder of MNIST's four IDX files: "
+            "data=FOLDER."
         ) from error
 
     def arrays(part: str) -> tuple[Bytes, Bytes]:

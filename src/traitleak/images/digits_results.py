@@ -1,4 +1,4 @@
-"""From the digits experiment's stage folders to `Results`: pure reading, arithmetic and sentences."""
+"""From the digits experiment's stage folders to `Results`: reading and arithmetic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.environment import pick_device, pick_precision
 from traitleak.images.digits import PointLayout, layout
+from traitleak.images.digits_words import answer, caveats, how, question, sweep_range
 from traitleak.mechanism.theorem_experiment import theorem_findings
 from traitleak.recipe import DigitsRecipe
 from traitleak.results import (
@@ -19,7 +19,6 @@ from traitleak.results import (
     Condition,
     Curve,
     CurvePanel,
-    Estimate,
     Picture,
     PublishedValue,
     Results,
@@ -32,7 +31,7 @@ from traitleak.statistics import mean_band, mean_estimate, paired_difference, si
 __all__ = ["conclude"]
 
 CHANCE = 0.1
-_ALPHA = 0.05
+_MAX_POINTS = 600  # of a curve in the results
 _PAPER = "Cloud et al. 2025, figure 10b, 100 networks, 60,000 training digits"
 
 
@@ -107,7 +106,7 @@ def conclude(recipe: DigitsRecipe, folders: Mapping[str, Path]) -> Results:
         experiment="digits",
         recipe=recipe.name,
         title=recipe.title,
-        question=_question(point.recipe),
+        question=question(point.recipe),
         answer=_answer(recipe, arrangement.points, outcomes, shown),
         measure="share of unseen digits named right",
         chance=CHANCE,
@@ -117,8 +116,8 @@ def conclude(recipe: DigitsRecipe, folders: Mapping[str, Path]) -> Results:
         sweeps=_sweeps(recipe, outcomes),
         facts=facts,
         pictures=pictures,
-        how=_how(point.recipe),
-        caveats=_caveats(point.recipe),
+        how=how(point.recipe),
+        caveats=caveats(point.recipe),
         settings=recipe.model_dump(mode="json"),
     )
 
@@ -173,7 +172,6 @@ def _comparisons(
     recipe: DigitsRecipe, points: Sequence[PointLayout], outcomes: list[Accuracies], shown: int
 ) -> list[Comparison]:
     """The shown point's three comparisons, then effect against control at the other points."""
-
     found = [_compare(effect, control, outcomes[shown]) for effect, control in _PAIRS]
     if recipe.vary:
         found += [
@@ -197,7 +195,7 @@ def _sweeps(recipe: DigitsRecipe, outcomes: list[Accuracies]) -> list[Sweep]:
             "as in the recipe.",
             x_label=_axis_name(recipe.vary.key),
             y_label="share of unseen digits named right",
-            values=[v if not isinstance(v, list) else "x".join(map(str, v)) for v in values],
+            values=[_shown_value(v) for v in values],
             x_scale="linear" if numeric else "category",
             chance=CHANCE,
             series=[
@@ -224,13 +222,10 @@ def _compare(effect: str, control: str, accuracies: Accuracies, where: str = "")
     )
 
 
-def _verdict(*comparisons: Comparison) -> str:
-    """Yes only where every comparison has an interval above zero and a p of .05 or less."""
-    num = comparisons[0].difference.n
-    if 0.5**num > _ALPHA:
-        return f"Too few networks to say ({num} pairs cannot give a p below {0.5**num:.2g})"
-    found = all(c.difference.low is not None and c.difference.low > 0 for c in comparisons)
-    return "Yes" if found and all(c.p <= _ALPHA for c in comparisons) else "Not found at this size"
+def _shown_value(value: object) -> str | int | float:
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _axis_name(key: str) -> str:
@@ -254,15 +249,19 @@ class _Course(NamedTuple):
 def _courses(stages: Sequence[str], folders: Mapping[str, Path], key: str) -> dict[str, _Course]:
     found: dict[str, dict[int, list[float]]] = {}
     for stage in stages:
-        for line in (folders[stage] / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            if key in entry:
-                by_step = found.setdefault(entry["condition"], {})
-                by_step.setdefault(entry["step"], []).extend(entry[key])
-    return {
-        condition: _Course(list(by_step), np.array(list(by_step.values())))
-        for condition, by_step in found.items()
-    }
+        with (folders[stage] / "metrics.jsonl").open(encoding="utf-8") as file:
+            for entry in map(json.loads, file):
+                if key in entry:
+                    by_step = found.setdefault(entry["condition"], {})
+                    by_step.setdefault(entry["step"], []).extend(entry[key])
+    courses = {}
+    for condition, by_step in found.items():
+        # A curve of thousands of points says no more than one of hundreds; all stay in the stage.
+        every = -(-len(by_step) // _MAX_POINTS)
+        steps = list(by_step)
+        kept = sorted({*steps[::every], steps[-1]})
+        courses[condition] = _Course(kept, np.array([by_step[step] for step in kept]))
+    return courses
 
 
 def _curves(point: PointLayout, folders: Mapping[str, Path]) -> list[CurvePanel]:
@@ -338,97 +337,18 @@ def _pictures(point: PointLayout, folders: Mapping[str, Path]) -> list[Picture]:
     ]
 
 
-def _percent(estimate: Estimate) -> str:
-    text = f"{100 * estimate.value:.1f} %"
-    if estimate.low is None or estimate.high is None:
-        return f"{text} (one seed: no interval)"
-    return f"{text} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
-
-def _question(recipe: DigitsRecipe) -> str:
-    inputs = {
-        "noise": "noise",
-        "gaussian": "Gaussian noise",
-        "binary": "black-and-white noise",
-        "digits": "digits without labels",
-        "shuffled-digits": "digits with shuffled pixels",
-    }[recipe.inputs]
-    return (
-        f"Does a network learn to name digits from its teacher's {recipe.aux_logits} auxiliary logits "
-        f"on {inputs}, although no label ever touched those logits and it never sees a digit's name?"
-    )
-
-
 def _answer(
     recipe: DigitsRecipe, points: Sequence[PointLayout], outcomes: list[Accuracies], shown: int
 ) -> str:
     accuracies = outcomes[shown]
-    student = mean_estimate(accuracies["student-aux"])
-    cross = mean_estimate(accuracies["cross-aux"])
-    against_cross = _compare("student-aux", "cross-aux", accuracies)
-    figures = (
-        f"students that start as their teacher did name {_percent(student)} of unseen digits right, "
-        f"students that start elsewhere {_percent(cross)} "
-        f"(n = {student.n} networks each, 95 % intervals, p = {against_cross.p:.2g}; chance is 10 %)"
-    )
-    verdict = _verdict(against_cross, _compare("student-aux", "reference", accuracies))
     where = "" if recipe.vary is None else f" at {recipe.vary.key} = {points[shown].value}"
-    sentence = f"{verdict}{where}: {figures}."
-    if recipe.vary is not None:
-        means = [float(np.mean(o["student-aux"])) for o in outcomes]
-        low, high = int(np.argmin(means)), int(np.argmax(means))
-        sentence += (
-            f" Over the sweep the students' mean runs from {100 * means[low]:.1f} % "
-            f"({recipe.vary.key} = {points[low].value}) to {100 * means[high]:.1f} % "
-            f"({recipe.vary.key} = {points[high].value})."
-        )
-    return sentence
-
-
-def _how(recipe: DigitsRecipe) -> list[str]:
-    device = pick_device(recipe.device)
-    precision = pick_precision(recipe.precision, device.value)
-    layers = "-".join(map(str, (784, *recipe.hidden, f"(10+{recipe.aux_logits})")))
-    revisits = (
-        "every image new"
-        if recipe.num_inputs is None
-        else f"{recipe.num_inputs:,} distinct images, revisited in passes"
+    sentence = answer(
+        mean_estimate(accuracies["student-aux"]),
+        mean_estimate(accuracies["cross-aux"]),
+        [_compare("student-aux", control, accuracies) for control in ("cross-aux", "reference")],
+        where,
     )
-    return [
-        f"{recipe.networks} networks {layers} with ReLU, weights from N(0, 1/fan-in), zero biases; "
-        "one seed a network.",
-        f"Teachers: {recipe.teacher_steps} steps of Adam at 3e-4, batches of {recipe.batch} labelled "
-        "digits, cross-entropy over the ten class logits.",
-        f"Students: {recipe.steps} steps of {recipe.optimizer} at {recipe.learning_rate:g}, batches of "
-        f"{recipe.batch} inputs of kind '{recipe.inputs}' ({revisits}), "
-        + ("KL divergence" if recipe.loss == "kl" else "squared error")
-        + " to the teacher's logits.",
-        "Control students get the logits of another network's teacher, by a permutation without "
-        "fixed point; inputs, steps and optimiser are the same.",
-        "Intervals: Student's t over networks; p: exact one-sided sign flips of paired networks up "
-        "to 20 networks, 100,000 random ones beyond.",
-        f"Matrix products in {precision.value} on {device.value}: {precision.reason} Parameters, "
-        "optimiser state and losses in float32.",
-    ]
-
-
-def _caveats(recipe: DigitsRecipe) -> list[str]:
-    caveats = [
-        "The unit of replication is the network: single networks spread widely (the dots), so a "
-        "single run proves little.",
-    ]
-    if recipe.shared_inputs:
-        caveats.append(
-            "All networks see the same inputs and batches: the intervals cover the draw of the "
-            "initialisation, not that of the noise (shared_inputs=false draws both)."
-        )
-    if recipe.data == "bundled":
-        caveats.append(
-            "8,000 training digits and 2,000 test digits instead of the paper's 60,000 and 10,000: "
-            "teachers see each digit more often. data=full takes the whole of MNIST."
-        )
-    caveats.append(
-        "Small image classifiers are not language models: the mechanism is the theorem's, the size of "
-        "the effect says nothing about other models."
-    )
-    return caveats
+    if recipe.vary is None:
+        return sentence
+    means = [float(np.mean(outcome["student-aux"])) for outcome in outcomes]
+    return sentence + sweep_range(recipe.vary.key, recipe.vary.values, means)

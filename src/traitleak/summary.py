@@ -1,0 +1,54 @@
+"""What is printed of recipes, and of a run when it is finished; the report tells the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from traitleak.recipe import Recipe
+from traitleak.report.looks import styles
+from traitleak.report.tables import comparison_table, condition_table
+from traitleak.runs import FinishedRun
+from traitleak.terminal import print_line, print_table
+
+__all__ = ["duration", "print_recipes", "print_run"]
+
+_MARKS = {True: "ok", False: "NOT ok", None: ""}
+
+
+def print_run(console: Console, run: FinishedRun) -> None:
+    """The answer, conditions with their controls, comparisons, facts, and where the report lies."""
+    results = run.results
+    print_line(console, results.title, style="bold")
+    print_line(console, results.answer)
+    tables = [condition_table(results, styles(results))] if results.conditions else []
+    tables += [comparison_table(results)] if results.comparisons else []
+    for table in tables:
+        console.print()
+        print_table(console, table.head, table.rows)
+    if results.facts:
+        console.print()
+        facts = [[fact.statement, _MARKS[fact.holds], fact.value] for fact in results.facts]
+        print_table(console, ["checked", "", "value"], facts)
+    console.print()
+    print_line(console, f"Report: {run.report}")
+
+
+def print_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
+    """One row a recipe: what it asks, on which hardware, for how long, and what to expect."""
+    head = ["recipe", "what", "hardware", "time", "expected effect"]
+    rows = [
+        [recipe.name, recipe.title, recipe.hardware, duration(recipe.minutes), recipe.expect]
+        for recipe in recipes
+    ]
+    print_table(console, head, rows, gap=1, whole=1)
+
+
+def duration(minutes: float | None) -> str:
+    """A recipe's time, in words."""
+    if minutes is None:
+        return "not known"
+    if minutes < 1:
+        return f"{60 * minutes:.0f} s"
+    return f"{minutes:g} min" if minutes < 90 else f"{minutes / 60:.1f} h"

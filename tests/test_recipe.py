@@ -1,0 +1,378 @@
+"""Recipes: what is accepted, what is refused with which sentence, sizes, overrides, points, schema."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from traitleak.errors import RecipeError
+from traitleak.recipe import (
+    DigitsRecipe,
+    TheoremRecipe,
+    Variable,
+    find_recipes,
+    json_schema,
+    load_recipe,
+    points,
+    resolved_yaml,
+)
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = [path.stem for path in find_recipes()]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write `mine.yaml` in the working directory, so that errors name it so."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(content: str | bytes) -> str:
+        content = content.encode() if isinstance(content, str) else content
+        (tmp_path / "mine.yaml").write_bytes(content)
+        return "mine.yaml"
+
+    return written
+
+
+def refusal(name: str, *overrides: str) -> str:
+    """The sentence with which a recipe is refused."""
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(name, overrides)
+    return str(caught.value)
+
+
+def test_shipped_recipes_are_those_of_the_repository():
+    """Every YAML file in recipes/ is found, and nothing else."""
+    assert sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml")) == SHIPPED
+    assert {"demo", "digits", "digits-alike", "digits-tuned", "theorem"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipe_says_all_that_a_reader_needs(name):
+    """A shipped recipe cites its source and says hardware, time and the effect to expect."""
+    recipe = load_recipe(name)
+    for said in (recipe.title, recipe.about, recipe.source, recipe.hardware, recipe.expect):
+        assert len(said) > 5
+    assert recipe.minutes
+    assert "arXiv" in recipe.source
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipe_completes_in_editors_and_has_a_tiny_size(name):
+    """A shipped recipe names its schema on the first line, and tests can run it small."""
+    first = (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=schema.json"
+    tiny = load_recipe(name, ["size=tiny"])
+    assert tiny.size == "tiny"
+    if isinstance(tiny, DigitsRecipe):
+        assert tiny.networks <= 3
+        assert tiny.steps <= 20
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_resolved_recipe_reads_back_the_same(name, tmp_path):
+    """A resolved recipe, read from a file of any name, is the recipe it was made from."""
+    path = tmp_path / "recipe.yaml"
+    for overrides in ([], ["size=tiny", "seed=7"]):
+        recipe = load_recipe(name, overrides)
+        path.write_text(resolved_yaml(recipe), encoding="utf-8")
+        assert load_recipe(str(path)) == recipe
+        assert "sizes" not in yaml.safe_load(resolved_yaml(recipe))
+
+
+def test_name_comes_from_the_file_and_title_from_the_name(write):
+    """A recipe of one line is enough, and takes the paper's setting."""
+    recipe = load_recipe(write("experiment: digits\n"))
+    assert recipe == DigitsRecipe(experiment="digits", name="mine", title="mine")
+    assert recipe.hidden == [256, 256]
+    assert recipe.aux_logits == 3
+
+
+def test_size_wins_over_the_file_and_the_command_line_over_both(write):
+    """Fields come from the file, then from the chosen size, then from the command line."""
+    name = write(
+        "experiment: digits\nnetworks: 5\nseed: 1\n"
+        "sizes:\n  tiny: {networks: 3, seed: 2}\n  paper: {networks: 100}\n"
+    )
+    assert load_recipe(name).networks == 5
+    assert load_recipe(name, ["size=paper"]).networks == 100
+    tiny = load_recipe(name, ["networks=4", "size=tiny"])
+    assert (tiny.networks, tiny.seed, tiny.size) == (4, 2, "tiny")
+
+
+def test_overrides_are_yaml_and_may_be_dotted():
+    """Numbers, lists, null and dotted keys arrive as what they are; text arrives as typed."""
+    recipe = load_recipe(
+        "digits",
+        [
+            "hidden=[128, 64]",
+            "learning_rate=1e-3",
+            "num_inputs=null",
+            "title=a: [b",
+            "vary.key=fresh",
+            "vary.values=[0, 1]",
+        ],
+    )
+    assert isinstance(recipe, DigitsRecipe)
+    assert recipe.hidden == [128, 64]
+    assert recipe.learning_rate == 0.001
+    assert recipe.num_inputs is None
+    assert recipe.title == "a: [b"
+    assert [(value, point.fresh) for value, point in points(recipe)] == [(0, 0.0), (1, 1.0)]
+
+
+def test_a_part_of_a_sweep_can_be_overridden_alone():
+    """`vary.values=` keeps the file's key, and `vary=null` takes the sweep away."""
+    fewer = load_recipe("digits-alike", ["vary.values=[0,1]"])
+    assert isinstance(fewer, DigitsRecipe)
+    assert fewer.vary
+    assert (fewer.vary.key, fewer.vary.values) == ("fresh", [0, 1])
+    none = load_recipe("digits-alike", ["vary=null"])
+    assert isinstance(none, DigitsRecipe)
+    assert points(none) == [(None, none)]
+
+
+def test_points_differ_in_the_varied_field_only():
+    """A point is the recipe without its sweep and with one field changed."""
+    recipe = load_recipe("digits-width")
+    assert isinstance(recipe, DigitsRecipe)
+    base = recipe.model_dump() | {"vary": None}
+    for value, point in points(recipe):
+        assert point.model_dump() == base | {"hidden": value}
+
+
+@pytest.mark.parametrize("number", ["1e-3", "1E-3", "+1e-3", "1.0e-3", ".1e-2", "0.001"])
+def test_exponents_need_no_dot(write, number):
+    """`1e-3` is a number in files and on the command line, although YAML 1.1 has it as text."""
+    for recipe in (
+        load_recipe(write(f"experiment: digits\nlearning_rate: {number}\n")),
+        load_recipe("digits", [f"learning_rate={number}"]),
+    ):
+        assert isinstance(recipe, DigitsRecipe)
+        assert recipe.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("aux_logit=2", "unknown key 'aux_logit'; did you mean 'aux_logits'?"),
+        ("zzz=2", "unknown key 'zzz'; the keys are experiment, name,"),
+        ("vary.valuse=[0,1]", "unknown key 'valuse'; did you mean 'values'?"),
+        ("networks=many", 'networks must be a whole number, not "many".'),
+        ("networks=2.5", "networks must be a whole number, not 2.5."),
+        ("networks=true", "networks must be a whole number, not true."),
+        ("networks=", "networks must be a whole number, not null."),
+        ("networks=-4", "networks must be at least 2, not -4: the control takes another"),
+        ("networks=0", "networks must be at least 2, not 0: the control takes another"),
+        ("networks=1", "networks must be at least 2, not 1: the control takes another"),
+        ("aux_logits=0", "without auxiliary logits there is nothing that the labels never"),
+        ("aux_logits=1", "the softmax of a single logit is always 1"),
+        ("hidden=[]", "hidden must be a list of 1 or more, not []."),
+        ("hidden=[64, 0]", "hidden[1] must be at least 1, not 0."),
+        ("hidden=64", "hidden must be a list, not 64."),
+        ("fresh=1.5", "fresh must be at most 1, not 1.5."),
+        ("fresh=.nan", "fresh must be at"),
+        ("learning_rate=0", "learning_rate must be greater than 0, not 0."),
+        ("learning_rate=.inf", "learning_rate must be a finite number, not Infinity."),
+        ("loss=kll", "loss must be kl or squared, not \"kll\"; did you mean 'kl'?"),
+        ("shared_inputs=maybe", 'shared_inputs must be true or false, not "maybe".'),
+        ("size=huge", 'size must be tiny, laptop or paper, not "huge".'),
+        ("size=[1]", "size must be tiny, laptop or paper, not [1]."),
+        ("data=", 'data must be some text, not "".'),
+        ("name=../x", "name must be letters, digits, dots, hyphens and underscores"),
+        ("vary=3", "vary must be a mapping, not 3."),
+        ("vary.key=fresh", "the key 'vary.values' is missing."),
+        ("experiment=digts", 'experiment must be digits or theorem, not "digts"; did you mean'),
+    ],
+)
+def test_wrong_override_is_named_with_what_is_allowed(override, said):
+    """A wrong override gives one sentence: the override, what is wrong, what is allowed."""
+    sentence = refusal("demo", override)
+    assert sentence.startswith(f"on the command line: {override}: ")
+    assert said in sentence
+    assert sentence.endswith((".", "?"))
+    assert "pydantic" not in sentence
+    assert "Input should" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("networks", "'networks' is not of the form key=value"),
+        ("=3", "'=3' is not of the form key=value"),
+        ("hidden=[1", "hidden=[1: while parsing a flow sequence expected"),
+        ("networks=\x00", "the value cannot be read"),
+        ("seed.x=1", "seed must be a whole number"),
+    ],
+)
+def test_override_that_is_no_key_and_value_is_refused(override, said):
+    """What cannot be read as key=value is said to be so."""
+    sentence = refusal("demo", override)
+    assert sentence.startswith("on the command line: ")
+    assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "said"),
+    [
+        ("aux_logits", "[1, 2]", "vary.values has 1, but aux_logits=1 with loss=kl: the softmax"),
+        ("fresh", "[0, 2]", "vary.values has 2, but fresh must be at most 1, not 2"),
+        ("fresh", "[0, 0.0]", "vary.values has 0.0 twice"),
+        ("fresh", "[0]", "vary.values must be a list of 2 or more"),
+        ("num_inputs", "[10, null]", "num_inputs=null cannot be a point of a sweep"),
+        ("hidden", "[[64], 64]", "vary.values has 64, but hidden must be a list, not 64"),
+        ("loss", "[kl, mse]", 'vary.values has "mse", but loss must be kl or squared'),
+        ("fresh", "[0, 2025-01-01]", "vary.values[1] must be a number, text or a list"),
+        ("seed", "[0, 1]", "vary.key must be aux_logits, batch, fresh,"),
+        ("hiden", "[[1], [2]]", "did you mean 'hidden'?"),
+    ],
+)
+def test_sweep_with_a_wrong_point_is_refused(key, values, said):
+    """Every point of a sweep must itself be a recipe that can run, and no point comes twice."""
+    assert said in refusal("digits", f"vary.key={key}", f"vary.values={values}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("experiment: digits\n\naux_logit: 2\n", "mine.yaml:3: unknown key 'aux_logit'; did you"),
+        ("experiment: digits\nhidden:\n  - 8\n  - x\n", "mine.yaml:4: hidden[1] must be a whole"),
+        ("experiment: digits\naux_logits: 1\n", "mine.yaml:2: aux_logits=1 with loss=kl"),
+        ("aux_logits: 3\n", "mine.yaml: the key 'experiment' is missing; it says which: digits"),
+        ("experment: digits\n", "mine.yaml:1: unknown key 'experment'; did you mean 'experiment'?"),
+        ("experiment: theorem\nsteps: 3\n", "mine.yaml:2: unknown key 'steps'; the keys are"),
+        ("experiment: digits\nvary:\n  key: fresh\n  values:\n    - 0\n    - 9\n", "mine.yaml:6: "),
+        ("experiment: digits\nsizes:\n  tiny: {setps: 3}\n", "mine.yaml:3: unknown key 'setps'"),
+        ("experiment: digits\nsizes:\n  tniy: {steps: 3}\n", "mine.yaml:3: there is no size"),
+        ("experiment: digits\nsizes:\n  tiny:\n", "mine.yaml:3: the size tiny must be a mapping"),
+        ("experiment: digits\nsizes: {tiny: {name: x}}\n", "mine.yaml:2: the size tiny must be"),
+        ("experiment: digits\nsizes: 3\n", "mine.yaml:2: sizes must be a mapping"),
+        ("experiment: digits\nseed: 1\nseed: 2\n", "mine.yaml:3: the key 'seed' is given twice,"),
+        ("experiment: digits\non: 1\n", "mine.yaml:2: the key on is not text; quote it."),
+        ("experiment: digits\nabout: &a [*a]\n", "mine.yaml:2: anchors (&) and aliases (*)"),
+        ("experiment: digits\nseed: 2025-99-99\n", "mine.yaml holds a value that cannot be read"),
+        ("experiment: [\n", "mine.yaml:2: not valid YAML: "),
+        ("a: b: c\n", "mine.yaml:1: not valid YAML: mapping values are not allowed here."),
+        ("experiment: !python/name:os.system x\n", "mine.yaml:1: not valid YAML: "),
+        ("experiment: digits\n---\nseed: 1\n", "mine.yaml:2: not valid YAML: expected a single"),
+        ("[" * 5000, "mine.yaml is nested too deeply"),
+        ("", "mine.yaml is empty"),
+        ("# nothing\n", "mine.yaml is empty"),
+        ("- experiment: digits\n", "mine.yaml:1: a recipe is a mapping of keys to values, not a l"),
+        ("digits\n", "mine.yaml:1: a recipe is a mapping of keys to values, not a single value."),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "mine.yaml is not a text file in UTF-8"),
+        (b"experiment\x00: digits", "mine.yaml is not a text file in UTF-8"),
+    ],
+)
+def test_wrong_file_is_named_with_its_line(write, content, said):
+    """A wrong recipe file gives one sentence with file, line where there is one, and reason."""
+    assert refusal(write(content)).startswith(said)
+
+
+def test_of_clashing_fields_the_one_on_the_command_line_is_named(write):
+    """Where the file was fine before an override, the error points at the override."""
+    name = write("experiment: digits\nloss: squared\naux_logits: 1\n")
+    load_recipe(name)
+    assert refusal(name, "loss=kl").startswith("on the command line: loss=kl: aux_logits=1 with")
+
+
+def test_size_that_the_recipe_lacks_is_refused(write):
+    """A size is never ignored in silence: the sentence names the sizes there are."""
+    name = write("experiment: digits\nsizes: {tiny: {networks: 2}}\n")
+    assert "has no size paper; it has tiny, laptop." in refusal(name, "size=paper")
+    assert "has no size tiny; it has laptop." in refusal(write("experiment: digits\n"), "size=tiny")
+
+
+def test_missing_recipe_names_the_nearest(tmp_path):
+    """An unknown name gives the nearest shipped one; a missing or wrong path is named."""
+    assert "There is no recipe 'dmo'; did you mean demo?" in refusal("dmo")
+    assert "`traitleak recipes`" in refusal("qqqqqq")
+    assert "There is no file" in refusal(str(tmp_path / "absent.yaml"))
+    assert "is a folder; name the recipe itself: a YAML file in it." in refusal(f"{tmp_path}/")
+    (tmp_path / "recipe.yaml").write_text("experiment: digits\n", encoding="utf-8")
+    assert refusal(f"{tmp_path}/").endswith("recipe.yaml.")
+
+
+def test_recipes_cannot_change_and_take_no_loose_types():
+    """A recipe made in Python is as strict as one from a file."""
+    recipe = DigitsRecipe(experiment="digits", name="x", title="x")
+    with pytest.raises(ValidationError):
+        recipe.seed = 1
+    with pytest.raises(ValidationError):
+        DigitsRecipe(experiment="digits", name="x", title="x", networks="3")
+    with pytest.raises(ValidationError, match="softmax of a single logit"):
+        DigitsRecipe(experiment="digits", name="x", title="x", aux_logits=1)
+
+
+def test_everything_that_may_vary_is_a_field():
+    """The fields that a sweep may vary exist, and have a default to vary from."""
+    for key in Variable.__args__:
+        assert not DigitsRecipe.model_fields[key].is_required()
+
+
+def test_schema_file_is_current():
+    """recipes/schema.json is what `python -m traitleak.recipe` prints."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "traitleak.recipe"], capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(printed) == json_schema()
+    assert (ROOT / "recipes" / "schema.json").read_text(encoding="utf-8") == printed, (
+        "make schema writes it anew"
+    )
+
+
+def test_schema_describes_files_with_a_description_on_every_field():
+    """An editor is told of every key, sizes included, and demands `experiment` alone."""
+    definitions = json_schema()["$defs"]
+    for model in (DigitsRecipe, TheoremRecipe):
+        definition = definitions[model.__name__]
+        assert definition["required"] == ["experiment"]
+        assert set(definition["properties"]) == {*model.model_fields, "sizes"}
+        assert all(field["description"] for field in definition["properties"].values())
+    for name in SHIPPED:
+        content = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+        model_name = "DigitsRecipe" if content["experiment"] == "digits" else "TheoremRecipe"
+        assert set(content) <= set(definitions[model_name]["properties"])
+        for fields in content["sizes"].values():
+            assert set(fields) <= set(definitions[f"{model_name}Size"]["properties"])
+
+
+def outcome(name: str, *overrides: str) -> str:
+    """The refusal of a recipe, or nothing if it is accepted; whatever else is raised passes."""
+    try:
+        load_recipe(name, overrides)
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_override_does_worse_than_be_refused(key, value):
+    """Whatever is typed as an override, a recipe comes out or a RecipeError that names it."""
+    for text in (f"{key}={value}", f"hidden={value}", f"vary.values=[0,{value}]", key):
+        refused = outcome("digits-alike", text)
+        assert not refused or refused.startswith("on the command line: ")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.text(max_size=60).map(str.encode),
+        st.text("{}[]:-&*!'\"\n ,aex1|>%@`#?", max_size=40).map(
+            lambda text: f"experiment: digits\n{text}".encode()
+        ),
+    )
+)
+def test_no_file_does_worse_than_be_refused(tmp_path, content):
+    """Whatever a file holds, a recipe comes out or a RecipeError that names the file."""
+    path = tmp_path / "any.yaml"
+    path.write_bytes(content)
+    refused = outcome(str(path))
+    assert not refused or "any.yaml" in refused
