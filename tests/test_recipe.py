@@ -252,6 +252,7 @@ def test_sweep_with_a_wrong_point_is_refused(key, values, said):
         ("experiment: digits\nsizes:\n  tniy: {steps: 3}\n", "mine.yaml:3: there is no size"),
         ("experiment: digits\nsizes:\n  tiny:\n", "mine.yaml:3: the size tiny must be a mapping"),
         ("experiment: digits\nsizes: {tiny: {name: x}}\n", "mine.yaml:2: the size tiny must be"),
+        ("sizes: {tiny: {}}\n", "mine.yaml: the key 'experiment' is missing"),
         ("experiment: digits\nsizes: 3\n", "mine.yaml:2: sizes must be a mapping"),
         ("experiment: digits\nseed: 1\nseed: 2\n", "mine.yaml:3: the key 'seed' is given twice,"),
         ("experiment: digits\non: 1\n", "mine.yaml:2: the key on is not text; quote it."),

@@ -14,11 +14,14 @@ def test_recipes_are_listed_with_all_that_helps_to_choose():
     console = Console(file=io.StringIO(), width=80)
     recipes = [load_recipe(path.stem) for path in find_recipes()]
     print_recipes(console, recipes)
-    words = console.file.getvalue().split()
+    text = console.file.getvalue()
+    words = text.split()
     for recipe in recipes:
         assert recipe.name in words
-        assert recipe.expect.split()[-1] in words
-    assert words.count("min") + words.count("s") >= len(recipes)
+        assert recipe.title.split()[0] in words
+        assert recipe.expect.split()[1] in words
+        assert duration(recipe.minutes) in text
+    assert text.count("2 CPU cores") == len(recipes)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def theorem(
 @app.command()
 def recipes(*, json: Json = False, debug: Debug = False) -> None:
     """List the shipped recipes: what, on which hardware, for how long, what to expect."""
-    with _told(debug=debug):
+    with _exit_codes(debug=debug):
         from traitleak.recipe import find_recipes, load_recipe
 
         loaded = [load_recipe(str(path)) for path in find_recipes()]
@@ -158,7 +158,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Print what a past run found."""
-    with _told(debug=debug):
+    with _exit_codes(debug=debug):
         from traitleak.runs import open_run
 
         _print_run(open_run(_run_folder(past, runs)), json=json)
@@ -167,7 +167,7 @@ def show(
 @app.command()
 def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> None:
     """Look at versions, hardware, speed, extras and disk; say what is missing."""
-    with _told(debug=debug):
+    with _exit_codes(debug=debug):
         from dataclasses import asdict
 
         from traitleak.doctor import examine
@@ -198,7 +198,7 @@ def _run(
     quiet: bool,
     debug: bool,
 ) -> None:
-    with _told(debug=debug, resumable=True):
+    with _exit_codes(debug=debug, resumable=True):
         from traitleak.recipe import load_recipe
 
         recipe = load_recipe(name, overrides or [])  # before the slow imports: it may be wrong
@@ -239,13 +239,13 @@ def _announced(recipe: Recipe) -> Iterator[str]:
 
 def _run_folder(past: str, runs: Path) -> Path:
     """The run folder that the user means."""
-    if Path(past).exists():
-        return Path(past)
     there = sorted(path.parent for path in runs.glob("*/recipe.yaml"))
     meant = [folder for folder in there if folder.name == past]
     meant = meant or [folder for folder in there if folder.name.startswith(past)]
     if len(meant) == 1:
         return meant[0]
+    if Path(past).exists():
+        return Path(past)
     if meant:
         names = ", ".join(folder.name for folder in meant)
         raise RunError(f"{past!r} is the beginning of several runs in {runs}: {names}. Name one.")
@@ -255,7 +255,7 @@ def _run_folder(past: str, runs: Path) -> Path:
 
 def _print_run(finished: FinishedRun, *, json: bool) -> None:
     if json:
-        sys.stdout.write((finished.folder / "results.json").read_text(encoding="utf-8"))
+        typer.echo((finished.folder / "results.json").read_bytes(), nl=False)
         return
     from traitleak.summary import print_run
     from traitleak.terminal import stdout
@@ -266,11 +266,11 @@ def _print_run(finished: FinishedRun, *, json: bool) -> None:
 def _print_json(content: object) -> None:
     from json import dumps
 
-    sys.stdout.write(dumps(content, indent=1, ensure_ascii=False) + "\n")
+    typer.echo(dumps(content, indent=1, ensure_ascii=False).encode())
 
 
 @contextmanager
-def _told(*, debug: bool, resumable: bool = False) -> Iterator[None]:
+def _exit_codes(*, debug: bool, resumable: bool = False) -> Iterator[None]:
     """Turn what goes wrong into a paragraph on stderr and an exit code."""
     try:
         yield

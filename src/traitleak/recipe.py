@@ -302,7 +302,7 @@ class _Draft:
         """A draft of that size: each of `fields` in the place of what the file says."""
         draft = _Draft({**self.content, **fields, "size": size}, dict(self.places), self.file)
         for keys, place in self.places.items():
-            if keys[:2] == ("sizes", size):
+            if keys[:2] == ("sizes", size) and len(keys) > 2:
                 draft.places[keys[2:]] = place
         return draft
 
@@ -359,7 +359,11 @@ def _taken_sizes(file: _Draft) -> dict[str, dict[str, Any]]:
 def resolved_yaml(recipe: Recipe) -> str:
     """The recipe with every field, as YAML that `load_recipe` reads back to the same recipe."""
     return yaml.safe_dump(
-        recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+        recipe.model_dump(mode="json"),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,  # lists on one line
+        width=100,
     )
 
 

@@ -36,13 +36,17 @@ def print_run(console: Console, run: FinishedRun) -> None:
 
 
 def print_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
-    """One row a recipe: what it asks, on which hardware, for how long, and what to expect."""
-    head = ["recipe", "what", "hardware", "time", "expected effect"]
+    """One row a recipe: for how long on which hardware, what it asks, and what to expect."""
+    head = ["recipe", "time", "what it asks, and the effect to expect"]
     rows = [
-        [recipe.name, recipe.title, recipe.hardware, duration(recipe.minutes), recipe.expect]
+        [
+            recipe.name,
+            f"{duration(recipe.minutes)}\n{recipe.hardware}",
+            f"{recipe.title}\n{recipe.expect}",
+        ]
         for recipe in recipes
     ]
-    print_table(console, head, rows, gap=1, whole=1)
+    print_table(console, head, rows, gap=1, whole=2)
 
 
 def duration(minutes: float | None) -> str:
