@@ -11,7 +11,8 @@ teacher's auxiliary logits on noise (KL, Adam, batch 1,024), without measuring a
   under `torch.autocast` in bfloat16.
 
 Every measurement runs in a process of its own, so that its peak memory is its own, after two steps to
-warm up; variants take turns, so that a machine that slows down slows all of them. The loop is measured
+warm up; variants take turns, so that a machine that slows down slows all of them. Still, run it on a
+machine that does nothing else: threads that wait for each other suffer out of proportion. The loop is measured
 on at most `--loop-networks` networks and its time scaled up (it is linear in them); such rows say so.
 """
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -87,7 +89,8 @@ def main() -> None:
         return
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-        f"{options.steps} steps of batch {BATCH}, median of {options.repeats}.\n"
+        f"{options.steps} steps of batch {BATCH}, median of {options.repeats}. Load average before: "
+        f"{os.getloadavg()[0]:.1f}.\n"
     )
     rates = rates_table(sorted({1, *(min(n, GROUP) for n in options.networks)}))
     speed_table(options.networks, options.steps, options.repeats, options.loop_networks, rates)

@@ -38,12 +38,12 @@ _MODULE_OF = {
     "sign_flip_p": "traitleak.statistics",
 }
 
-__all__ = [  # noqa: PLE0604, RUF022  # one list serves both; a test holds it sorted and complete
+__all__ = [  # noqa: PLE0604  # one list serves both; a test holds it sorted and complete
     *_MODULE_OF,
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     """Import a public name where it lives."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'traitleak' has no attribute {name!r}")

@@ -6,7 +6,7 @@ condition it is to be compared with. Nothing here knows how a number was measure
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,7 @@ __all__ = [
     "SweepSeries",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Role = Literal["effect", "control", "reference"]
 Scale = Literal["linear", "log"]
