@@ -6,7 +6,7 @@
 The same work for all: from given initialisations and teachers, train one student a network on the
 teacher's auxiliary logits on noise (KL, Adam, batch 1,024), without measuring anything on the way.
 
-- ours: all networks as one stack (groups of 25), in float32 and in bfloat16;
+- ours: all networks as one stack (groups of 10), in float32 and in bfloat16;
 - loop: one network after the other, `nn.Sequential`, autograd and `torch.optim.Adam`, in float32, and
   under `torch.autocast` in bfloat16.
 
@@ -40,7 +40,7 @@ from traitleak import images
 from traitleak.environment import peak_memory
 
 BATCH = 1024
-GROUP = 25  # networks in a stack: the recipes' default
+GROUP = 10  # networks in a stack: the recipes' default
 WARMUP = 2
 SHAPE = images.Shape()
 VARIANTS = ("loop float32", "loop bfloat16", "ours float32", "ours bfloat16")

@@ -112,7 +112,7 @@ class DigitsRecipe(_Header):
         int, Why("the control takes another network's teacher, so there must be another")
     ] = Field(default=10, ge=2, description="networks trained, each a replicate")
     group: int = Field(
-        default=25, ge=2, description="networks in one batched computation: more need more memory"
+        default=10, ge=2, description="networks in one batched computation: more need more memory"
     )
     data: str = Field(
         default="bundled",
