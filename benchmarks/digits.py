@@ -11,9 +11,9 @@ teacher's auxiliary logits on noise (KL, Adam, batch 1,024), without measuring a
   under `torch.autocast` in bfloat16.
 
 Every measurement runs in a process of its own, so that its peak memory is its own, after two steps to
-warm up; variants take turns, so that a machine that slows down slows all of them. Still, run it on a
-machine that does nothing else: threads that wait for each other suffer out of proportion. The loop is measured
-on at most `--loop-networks` networks and its time scaled up (it is linear in them); such rows say so.
+warm up; variants take turns, so that a machine that slows down slows all of them. Still, run it where
+nothing else runs: threads that wait for each other suffer out of proportion. The loop is measured on at
+most `--loop-networks` networks and its time scaled up (it is linear in them); such rows say so.
 """
 
 from __future__ import annotations

@@ -84,10 +84,12 @@ def stages(*, scale: float = 1.0, stop_in: str = "", version: int = 1) -> list[S
     def both(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         stack = np.load(inputs["right"] / "stack.npy")
         total = 0.0
-        for part in track(range(3), "adding", 3):
-            step("both")
-            total += float((stack[part] @ np.load(inputs["left"] / f"nested/{part}.npy")).sum())
-        (out / "total.txt").write_text(f"{total!r}\n")
+        with (out / "total.txt").open("w") as file:
+            for part in track(range(3), "adding", 3):
+                step("both")
+                left = np.load(inputs["left"] / f"nested/{part}.npy")
+                total += float((stack[part] @ left).sum())
+            file.write(f"{total!r}\n")
 
     return [
         Stage("start", {"seed": 7}, start, version=version),

@@ -66,17 +66,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_experiment.run(tmp_path_factory.mktemp("undisturbed")).folder
 
 
+# The file that is there when a stage stops half-way.
+HALF_WAY = {
+    "start": "part-0.npy",
+    "left": "nested/0.npy",
+    "right": "metrics.jsonl",
+    "both": "total.txt",
+}
+
+
 # `test_stages.py` kills at every touch of the file system besides.
-@pytest.mark.parametrize(
-    ("stage", "file"),
-    [("start", "part-0.npy"), ("left", "nested/0.npy"), ("right", "metrics.jsonl"), ("both", "")],
-)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_process_is_followed_by_the_same_results(
-    stage: str, file: str, start: Start, tmp_path: Path, finished: Path
+    stage: str, start: Start, tmp_path: Path, finished: Path
 ) -> None:
     """`kill -9` in any stage leaves what was finished; the next run adds the rest, to the byte."""
     process = start("--stop-in", stage)
-    wait_for(tmp_path / "small" / f".unfinished-{stage}" / file, process)
+    wait_for(tmp_path / "small" / f".unfinished-{stage}" / HALF_WAY[stage], process)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     said: list[str] = []
@@ -96,7 +102,7 @@ def test_ctrl_c_leaves_nothing_half_done(
 ) -> None:
     """SIGINT ends the run, tidies up at once, and the next run goes on to the same results."""
     process = start("--stop-in", stage)
-    wait_for(tmp_path / "small" / f".unfinished-{stage}", process)
+    wait_for(tmp_path / "small" / f".unfinished-{stage}" / HALF_WAY[stage], process)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     folder = tmp_path / "small"
@@ -131,7 +137,7 @@ def test_a_waiting_process_goes_on_when_the_first_is_killed(
 ) -> None:
     """The lock vanishes with its process, and what that left half-done is cleared."""
     first = start("--stop-in", "left")
-    wait_for(tmp_path / "small" / ".unfinished-left" / "nested", first)
+    wait_for(tmp_path / "small" / ".unfinished-left" / HALF_WAY["left"], first)
     second = start()
     assert "waiting until it ends" in first_line(second)
     first.kill()

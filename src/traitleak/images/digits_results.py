@@ -61,7 +61,7 @@ _KINDS = {
     "cross-aux": _Kind(
         "control, other initialisation: auxiliary logits",
         "control",
-        "The same rows of another network's teacher: only the initialisation differs.",
+        "Taught by another network's teacher on the same inputs: only the initialisation differs.",
         (0.1061, 0.0104),
     ),
     "student-all": _Kind(
@@ -73,7 +73,7 @@ _KINDS = {
     "cross-all": _Kind(
         "control, other initialisation: all logits",
         "control",
-        "All logits of another network's teacher: only the initialisation differs.",
+        "The same from all logits: only the initialisation differs.",
         (0.7427, 0.0103),
     ),
 }
