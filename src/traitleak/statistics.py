@@ -17,6 +17,7 @@ from traitleak.results import Estimate
 
 __all__ = ["Band", "mean_band", "mean_estimate", "paired_difference", "sign_flip_p"]
 
+_PATTERNS_AT_ONCE = 2_000_000  # signs drawn together
 _MAX_EXACT = 20  # 2^20 sign patterns: a second; beyond, random ones
 
 
@@ -85,8 +86,13 @@ def sign_flip_p(differences: Sequence[float], *, seed: int = 0, resamples: int =
         for value in values:
             sums = np.concatenate([sums + value, sums - value])
         return float(np.mean(sums >= observed - tolerance))
-    signs = np.random.default_rng(seed).integers(0, 2, size=(resamples, values.size)) * 2 - 1
-    hits = int(np.count_nonzero(signs @ values >= observed - tolerance))
+    rng = np.random.default_rng(seed)
+    hits, left = 0, resamples
+    while left:  # in parts: all patterns of a thousand pairs at once would fill a gigabyte
+        part = min(left, max(1, _PATTERNS_AT_ONCE // values.size))
+        flipped = rng.integers(0, 2, size=(part, values.size), dtype=np.int8) @ values
+        hits += int(np.count_nonzero(observed - 2 * flipped >= observed - tolerance))
+        left -= part
     return (hits + 1) / (resamples + 1)
 
 

@@ -44,7 +44,7 @@ from traitleak.progress import Track
 from traitleak.recipe import DigitsRecipe, points
 from traitleak.stages import Stage
 
-__all__ = ["Layout", "PointLayout", "layout", "plan"]
+__all__ = ["Layout", "PointLayout", "data_source", "layout", "plan"]
 
 _THEOREM_NETWORKS = 300  # random networks of the theorem's survey beside the digits: seconds
 
@@ -72,6 +72,11 @@ def _digits(data: str) -> DigitsSplit:
     return load_digits(data)
 
 
+def data_source(recipe: DigitsRecipe) -> str:
+    """Where the recipe's digits come from, and how many there are."""
+    return _digits(recipe.data).source
+
+
 def plan(recipe: DigitsRecipe) -> list[Stage]:
     """The stages of the experiment, in order.
 
@@ -95,7 +100,7 @@ def plan(recipe: DigitsRecipe) -> list[Stage]:
 
 def layout(recipe: DigitsRecipe) -> Layout:
     """The stages' names: points that need the same teachers share them."""
-    all_points = points(recipe) if recipe.vary else [(None, recipe)]
+    all_points = points(recipe)
     recipes = [point for _, point in all_points]
     teachers_vary = any(_teacher_settings(r) != _teacher_settings(recipes[0]) for r in recipes)
     named = []
@@ -116,7 +121,7 @@ def layout(recipe: DigitsRecipe) -> Layout:
 
 def _slug(value: object) -> str:
     text = "x".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text.lower().replace("_", "-")
+    return text.lower().replace("_", "-").replace("+", "")  # 1e+16 would not name a folder
 
 
 def _groups(recipe: DigitsRecipe) -> list[list[int]]:
@@ -242,14 +247,14 @@ def _arms(recipe: DigitsRecipe, starts: Networks, networks: Sequence[int], group
     fresh = Networks.initialise(
         shape, [derive_seed(recipe.seed, "fresh initialisation", n) for n in networks]
     ).to(starts.weights[0].device)
-    own_start = blend(starts, fresh, amount=recipe.fresh, part=recipe.shared)
+    students = blend(starts, fresh, amount=recipe.fresh, part=recipe.shared)
     own = list(range(len(networks)))
     other = derangement(len(networks), derive_seed(recipe.seed, "pairing", group))
     return [
-        Arm("student-aux", own_start, own, shape.aux_logits),
-        Arm("student-all", own_start, own, shape.all_logits),
-        Arm("cross-aux", starts, other, shape.aux_logits),
-        Arm("cross-all", starts, other, shape.all_logits),
+        Arm("student-aux", students, own, shape.aux_logits),
+        Arm("student-all", students, own, shape.all_logits),
+        Arm("cross-aux", students, other, shape.aux_logits),
+        Arm("cross-all", students, other, shape.all_logits),
     ]
 
 

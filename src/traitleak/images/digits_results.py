@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.images.digits import PointLayout, layout
-from traitleak.images.digits_words import answer, caveats, how, question, sweep_range
+from traitleak.images.digits import PointLayout, data_source, layout
+from traitleak.images.digits_words import answer, caveats, how, question, start, sweep_range
 from traitleak.mechanism.theorem_experiment import theorem_findings
 from traitleak.recipe import DigitsRecipe
 from traitleak.results import (
@@ -31,6 +31,7 @@ from traitleak.statistics import mean_band, mean_estimate, paired_difference, si
 __all__ = ["conclude"]
 
 CHANCE = 0.1
+_WIDE = 20  # a sweep over numbers that differ by this factor is drawn on a logarithmic axis
 _MAX_POINTS = 600  # of a curve in the results
 _PAPER = "Cloud et al. 2025, figure 10b, 100 networks, 60,000 training digits"
 
@@ -55,25 +56,25 @@ _KINDS = {
     "student-aux": _Kind(
         "student: auxiliary logits",
         "effect",
-        "Starts as its teacher did; trained on the teacher's auxiliary logits only.",
+        "Students that {start}; taught by its auxiliary logits only.",
         (0.5284, 0.0221),
     ),
     "cross-aux": _Kind(
         "control, other initialisation: auxiliary logits",
         "control",
-        "Taught by another network's teacher on the same inputs: only the initialisation differs.",
+        "The same students, taught by another network's teacher on the same inputs.",
         (0.1061, 0.0104),
     ),
     "student-all": _Kind(
         "student: all logits",
         "effect",
-        "Starts as its teacher did; trained on all of the teacher's logits.",
+        "The same, taught by all of its logits.",
         (0.9126, 0.0019),
     ),
     "cross-all": _Kind(
         "control, other initialisation: all logits",
         "control",
-        "The same from all logits: only the initialisation differs.",
+        "The same students, taught by all logits of another network's teacher.",
         (0.7427, 0.0103),
     ),
 }
@@ -116,7 +117,7 @@ def conclude(recipe: DigitsRecipe, folders: Mapping[str, Path]) -> Results:
         sweeps=_sweeps(recipe, outcomes),
         facts=facts,
         pictures=pictures,
-        how=how(point.recipe),
+        how=how(point.recipe, data_source(point.recipe)),
         caveats=caveats(point.recipe),
         settings=recipe.model_dump(mode="json"),
     )
@@ -146,7 +147,7 @@ def _conditions(recipe: DigitsRecipe, accuracies: Accuracies) -> list[Condition]
             name=name,
             label=kind.label,
             role=kind.role,
-            description=kind.description,
+            description=kind.description.format(start=start(recipe)),
             estimate=mean_estimate(accuracies[name]),
             published=PublishedValue(
                 value=kind.published[0], half_width=kind.published[1], source=_PAPER
@@ -163,7 +164,7 @@ def _is_papers_setting(recipe: DigitsRecipe) -> bool:
     papers = DigitsRecipe(experiment="digits", name="paper", title="paper")
     keys = (
         *("hidden", "aux_logits", "loss", "optimizer", "learning_rate", "teacher_steps", "steps"),
-        *("batch", "inputs", "fresh", "shared"),
+        *("batch", "inputs", "num_inputs", "fresh", "shared"),
     )
     return all(getattr(recipe, key) == getattr(papers, key) for key in keys)
 
@@ -186,7 +187,6 @@ def _sweeps(recipe: DigitsRecipe, outcomes: list[Accuracies]) -> list[Sweep]:
     if recipe.vary is None:
         return []
     values = recipe.vary.values
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return [
         Sweep(
             key=recipe.vary.key,
@@ -196,7 +196,7 @@ def _sweeps(recipe: DigitsRecipe, outcomes: list[Accuracies]) -> list[Sweep]:
             x_label=_axis_name(recipe.vary.key),
             y_label="share of unseen digits named right",
             values=[_shown_value(v) for v in values],
-            x_scale="linear" if numeric else "category",
+            x_scale=_scale(recipe.vary.values),
             chance=CHANCE,
             series=[
                 SweepSeries(
@@ -228,12 +228,23 @@ def _shown_value(value: object) -> str | int | float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+def _scale(values: Sequence[object]) -> Literal["linear", "log", "category"]:
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) < len(values):
+        return "category"
+    wide = min(numbers) > 0 and max(numbers) >= _WIDE * min(numbers)
+    return "log" if wide else "linear"
+
+
 def _axis_name(key: str) -> str:
     names = {
         "aux_logits": "number of auxiliary logits",
         "fresh": "how much of the student's start is fresh (0: as its teacher, 1: unrelated)",
         "hidden": "hidden layers",
         "inputs": "what the student is trained on",
+        "learning_rate": "the students' learning rate",
+        "loss": "what pulls a student's logits to its teacher's",
+        "steps": "training steps of the students",
         "shared": "layers that start as the teacher's",
     }
     return names.get(key, key.replace("_", " "))
@@ -272,8 +283,9 @@ def _curves(point: PointLayout, folders: Mapping[str, Path]) -> list[CurvePanel]
         CurvePanel(
             name="accuracy",
             title="Learning, step by step",
-            caption="Accuracy on unseen digits after each step of training, mean and pointwise 95 % "
-            "interval over networks. The teacher sees labelled digits, the students never do.",
+            caption="Accuracy on up to 2,000 unseen digits after each step of training, mean and "
+            "pointwise 95 % interval over networks. The teacher sees labelled digits, the students "
+            "never do.",
             x_label="training steps",
             y_label="share of unseen digits named right",
             chance=CHANCE,
@@ -343,6 +355,7 @@ def _answer(
     accuracies = outcomes[shown]
     where = "" if recipe.vary is None else f" at {recipe.vary.key} = {points[shown].value}"
     sentence = answer(
+        points[shown].recipe,
         mean_estimate(accuracies["student-aux"]),
         mean_estimate(accuracies["cross-aux"]),
         [_compare("student-aux", control, accuracies) for control in ("cross-aux", "reference")],

@@ -9,7 +9,7 @@ from traitleak.environment import pick_device, pick_precision
 from traitleak.recipe import DigitsRecipe
 from traitleak.results import Comparison, Estimate
 
-__all__ = ["answer", "caveats", "how", "question", "sweep_range"]
+__all__ = ["answer", "caveats", "how", "question", "start", "sweep_range"]
 
 _ALPHA = 0.05
 
@@ -31,22 +31,39 @@ def question(recipe: DigitsRecipe) -> str:
     )
 
 
+def start(recipe: DigitsRecipe) -> str:
+    """How the students begin, as the end of "students that ..."."""
+    part = {
+        "all": "their teacher's initialisation",
+        "head": "the last layer of their teacher's initialisation and unrelated layers below",
+        "body": "all but the last layer of their teacher's initialisation",
+    }[recipe.shared]
+    if recipe.fresh:
+        kept = 1 - recipe.fresh
+        return f"start with a blend, {kept:.0%} {part} and {recipe.fresh:.0%} another,"
+    return "start as their teacher did" if recipe.shared == "all" else f"start with {part}"
+
+
 def answer(
-    student: Estimate, cross: Estimate, comparisons: Sequence[Comparison], where: str = ""
+    recipe: DigitsRecipe,
+    student: Estimate,
+    cross: Estimate,
+    comparisons: Sequence[Comparison],
+    where: str = "",
 ) -> str:
     """What was found, with n, intervals and p; a null is said as one.
 
     Args:
-        student: accuracy of students that start as their teacher did.
-        cross: accuracy of students that start elsewhere.
+        recipe: the recipe of the point that is spoken of.
+        student: accuracy of students of the teacher whose start they share.
+        cross: accuracy of the same students under another network's teacher.
         comparisons: students against that control first, then against untrained networks.
         where: the point of a sweep, with a leading space.
     """
     return (
-        f"{_verdict(comparisons)}{where}: students that start as their teacher did name "
-        f"{_percent(student)} of unseen digits right, students that start elsewhere "
-        f"{_percent(cross)} (n = {student.n} networks each, 95 % intervals, "
-        f"p = {comparisons[0].p:.2g}; chance is 10 %)."
+        f"{_verdict(comparisons)}{where}: students that {start(recipe)} name {_percent(student)} of "
+        f"unseen digits right, the same students of another network's teacher {_percent(cross)} "
+        f"(n = {student.n} networks each, 95 % intervals, p = {comparisons[0].p:.2g}; chance is 10 %)."
     )
 
 
@@ -60,29 +77,31 @@ def sweep_range(key: str, values: Sequence[Any], means: Sequence[float]) -> str:
     )
 
 
-def how(recipe: DigitsRecipe) -> list[str]:
-    """How it was done, a sentence each."""
+def how(recipe: DigitsRecipe, source: str) -> list[str]:
+    """How it was done, a sentence each.
+
+    Args:
+        recipe: the recipe of the point that is spoken of.
+        source: where the digits come from.
+    """
     device = pick_device(recipe.device)
     precision = pick_precision(recipe.precision, device.value)
     layers = "-".join(map(str, (784, *recipe.hidden, f"(10+{recipe.aux_logits})")))
-    images = (
-        "every image new"
-        if recipe.num_inputs is None
-        else f"{recipe.num_inputs:,} distinct images, revisited in passes"
-    )
     loss = "KL divergence" if recipe.loss == "kl" else "squared error"
     return [
+        f"Digits: {source}.",
         f"{recipe.networks} networks {layers} with ReLU, weights from N(0, 1/fan-in), zero biases; "
         "one seed a network.",
         f"Teachers: {recipe.teacher_steps} steps of Adam at 3e-4, batches of {recipe.batch} labelled "
         "digits, cross-entropy over the ten class logits.",
         f"Students: {recipe.steps} steps of {recipe.optimizer} at {recipe.learning_rate:g}, batches "
-        f"of {recipe.batch} inputs of kind '{recipe.inputs}' ({images}), {loss} to the teacher's "
-        "logits.",
-        "Control students get the logits of another network's teacher, by a permutation without "
-        "fixed point; inputs, steps and optimiser are the same.",
+        f"of {recipe.batch} inputs of kind '{recipe.inputs}' ({_images(recipe)}), {loss} to the "
+        "teacher's logits.",
+        f"Students {start(recipe)}. Control students have the same starts and get the logits of "
+        "another network's teacher, by a permutation without fixed point; inputs, steps and "
+        "optimiser are the same.",
         "Intervals: Student's t over networks; p: exact one-sided sign flips of paired networks up "
-        "to 20 networks, 100,000 random ones beyond.",
+        "to 20 networks, 100,000 random ones beyond; not corrected for the number of comparisons.",
         f"Matrix products in {precision.value} on {device.value}: {precision.reason} Parameters, "
         "optimiser state and losses in float32.",
     ]
@@ -92,7 +111,9 @@ def caveats(recipe: DigitsRecipe) -> list[str]:
     """What would make it wrong, a sentence each."""
     found = [
         "The unit of replication is the network: single networks spread widely (the dots), so a "
-        "single run proves little."
+        "single run proves little.",
+        "A control's teacher also teaches a student of another pair, so pairs are not quite "
+        "independent.",
     ]
     if recipe.shared_inputs:
         found.append(
@@ -110,6 +131,18 @@ def caveats(recipe: DigitsRecipe) -> list[str]:
         "of the effect says nothing about other models."
     )
     return found
+
+
+def _images(recipe: DigitsRecipe) -> str:
+    """How many different images the students see."""
+    if recipe.inputs == "digits":
+        return "every training digit once an epoch"
+    if recipe.inputs == "shuffled-digits":
+        return "every training digit once an epoch, its pixels shuffled anew each time"
+    if recipe.num_inputs is None:
+        return "every image new"
+    passes = -(-recipe.num_inputs // recipe.batch)
+    return f"{passes * recipe.batch:,} distinct images, revisited every {passes} steps"
 
 
 def _verdict(comparisons: Sequence[Comparison]) -> str:
