@@ -7,11 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from traitleak.errors import DataError
 from traitleak.experiment import run_folder, run_recipe
@@ -35,15 +33,6 @@ def run(recipe: Recipe, runs: Path, *, fresh: bool = False) -> tuple[FinishedRun
     said: list[str] = []
     finished = run_recipe(recipe, runs=runs, fresh=fresh, say=said.append)
     return finished, [line.split(":")[0] for line in said if ": done in " in line]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small products on several threads wait for each other, above all on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

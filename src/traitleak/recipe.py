@@ -51,7 +51,10 @@ __all__ = [
 ]
 
 Size = Literal["tiny", "laptop", "paper"]
-Width = Annotated[int, Field(ge=1)]
+# The upper bounds catch slips of the keyboard: far below them it is memory or patience that ends.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
 # Not among them: what has no part in the experiment (title, device), and what would only change how
 # surely it is measured (networks, seed, data).
 Variable = Literal[
@@ -94,7 +97,7 @@ class _Header(_Strict):
     )
     expect: str = Field(default="", description="the effect to expect, with its source")
     size: Size = Field(default="laptop", description="which of `sizes` applies")
-    seed: int = Field(default=0, ge=0, description="fixes everything that is drawn at random")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="fixes all that is drawn at random")
 
 
 class Vary(_Strict):
@@ -110,9 +113,9 @@ class DigitsRecipe(_Header):
     experiment: Literal["digits"] = Field(description="which experiment")
     networks: Annotated[
         int, Why("the control takes another network's teacher, so there must be another")
-    ] = Field(default=10, ge=2, description="networks trained, each a replicate")
+    ] = Field(default=10, ge=2, le=1_000_000, description="networks trained, each a replicate")
     group: int = Field(
-        default=10, ge=2, description="networks in one batched computation: more need more memory"
+        default=10, ge=2, le=1000, description="networks computed at once: more need more memory"
     )
     data: str = Field(
         default="bundled",
@@ -120,17 +123,15 @@ class DigitsRecipe(_Header):
         description="'bundled' (10,000 digits), 'full' (all of MNIST), or a folder of IDX files",
     )
     hidden: list[Width] = Field(
-        default=[256, 256], min_length=1, description="width of each hidden layer"
+        default=[256, 256], min_length=1, max_length=100, description="width of each hidden layer"
     )
     aux_logits: Annotated[
-        int,
+        Width,
         Why(
             "without auxiliary logits there is nothing that the labels never touched for the "
             "student to learn from"
         ),
-    ] = Field(
-        default=3, ge=1, description="outputs that no label touches; two or more with loss=kl"
-    )
+    ] = Field(default=3, description="outputs that no label touches; two or more with loss=kl")
     loss: Literal["kl", "squared"] = Field(
         default="kl", description="what pulls a student's logits to its teacher's"
     )
@@ -140,16 +141,16 @@ class DigitsRecipe(_Header):
     learning_rate: float = Field(
         default=3e-4, gt=0, allow_inf_nan=False, description="the students'; teachers' is 3e-4"
     )
-    teacher_steps: int = Field(default=295, ge=1, description="updates of a teacher")
-    steps: int = Field(default=295, ge=1, description="updates of a student")
-    batch: int = Field(default=1024, ge=1, description="images in an update")
+    teacher_steps: Steps = Field(default=295, description="updates of a teacher")
+    steps: Steps = Field(default=295, description="updates of a student")
+    batch: Count = Field(default=1024, description="images in an update")
     inputs: Literal["noise", "gaussian", "binary", "digits", "shuffled-digits"] = Field(
         default="noise",
         description="what students are trained on: uniform [-1, 1] noise, normal noise, black and "
         "white noise, digits without labels, or digits with shuffled pixels",
     )
     num_inputs: int | None = Field(
-        default=60_000, ge=1, description="different input images; null: every image is new"
+        default=60_000, ge=1, le=10**9, description="different input images; null: all are new"
     )
     shared_inputs: bool = Field(default=True, description="all networks see the same inputs")
     fresh: float = Field(
@@ -168,7 +169,7 @@ class DigitsRecipe(_Header):
         default="auto", description="of the matrix products; all else is float32"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it runs")
-    record_every: int = Field(default=5, ge=1, description="steps between points of the curves")
+    record_every: Steps = Field(default=5, description="steps between points of the curves")
     theorem: bool = Field(default=False, description="also check the theorem")
     vary: Vary | None = Field(default=None, description="a sweep")
 
@@ -209,7 +210,7 @@ class TheoremRecipe(_Header):
     """The theorem, checked on random networks."""
 
     experiment: Literal["theorem"] = Field(description="which experiment")
-    networks: int = Field(default=1000, ge=1, description="random networks in the survey")
+    networks: Count = Field(default=1000, description="random networks in the survey")
 
 
 Recipe = Annotated[DigitsRecipe | TheoremRecipe, Field(discriminator="experiment")]
@@ -221,6 +222,7 @@ _MODELS: dict[str, type[DigitsRecipe | TheoremRecipe]] = {
 _RECIPE: TypeAdapter[DigitsRecipe | TheoremRecipe] = TypeAdapter(Recipe)
 _SIZES: tuple[str, ...] = get_args(Size)
 _FIXED = {"experiment", "name", "size"}  # what a size cannot change
+_SAME_TIME = set(_Header.model_fields) - {"minutes"}  # what does not change how long it takes
 _TEXT = {  # fields that hold free text
     name
     for model in _MODELS.values()
@@ -250,7 +252,8 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         name_or_path: a shipped recipe's name, or the path of a YAML file.
         overrides: `key=value` each, such as `networks=25`, `hidden=[128,128]`, `size=tiny` or
-            `vary.values=[0,1]`; the last of equal keys counts.
+            `vary.values=[0,1]`; the last of equal keys counts. The recipe's `minutes` go where one
+            changes how long it takes.
 
     Raises:
         RecipeError: there is no such recipe, or a key, type or value in it is wrong; the text names
@@ -281,6 +284,9 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     draft = file.with_size(size, sizes.get(size, {}) if isinstance(size, str) else {})
     for override in parsed:
         draft.override(override)
+    changed = {override.keys[0] for override in parsed} - _SAME_TIME
+    if changed and "minutes" not in changed:
+        draft.content["minutes"] = None  # the file's are for what the file says
     return draft.validated()
 
 

@@ -26,7 +26,8 @@ _MUST_BE = {
     "greater_than_equal": "at least {ge:g}",
     "int_type": "a whole number",
     "invalid-json-value": "a number, text or a list",
-    "less_than_equal": "at most {le:g}",
+    "less_than_equal": "at most {le:,.19g}",
+    "less_than": "less than {lt:,.19g}",
     "list_type": "a list",
     "literal_error": "{expected}",
     "model_type": "a mapping",
@@ -34,6 +35,7 @@ _MUST_BE = {
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "some text",
     "string_type": "text",
+    "too_long": "a list of {max_length} or fewer",
     "too_short": "a list of {min_length} or more",
 }
 
