@@ -208,6 +208,8 @@ def _takes_room(event: str, arguments: tuple[Any, ...]) -> bool:
 
 def main() -> None:
     """The command line in this file's first lines."""
+    # A process started in the background ignores Ctrl-C, and so do its children: the tests' too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["run", "fail-everywhere"])
     parser.add_argument("runs", type=Path)

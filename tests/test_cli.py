@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 import traitleak
+from command import INTERRUPTIBLE
 from traitleak.cli import app
 from traitleak.recipe import find_recipes
 from traitleak.results import Results
@@ -25,25 +26,6 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 def invoke(*arguments: object):
     """Call the command line in this process."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def python(code: str, *arguments: object, **how) -> subprocess.Popen:
-    """Start a fresh interpreter on `code`."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ONE_THREAD,
-        **how,
-    )
-
-
-# As the installed command does, but with Ctrl-C enabled: a test run in the background ignores it.
-MAIN = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from traitleak.cli import main; main()"
-)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +64,10 @@ def test_help_imports_nothing_heavy():
         "print(sorted({'torch', 'scipy', 'numpy', 'matplotlib', 'pydantic', 'yaml', 'jinja2'}"
         " & set(sys.modules)))"
     )
-    stdout, _ = python(code, "--help").communicate()
-    assert stdout.splitlines()[-1] == "[]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_every_command_has_its_help():
@@ -124,6 +108,14 @@ def test_run_says_on_stderr_what_it_does_and_why(finished):
     assert re.search(r"^Precision (float32|bfloat16): .+\.$", done.stderr, re.MULTILINE)
     assert re.search(r"^students: 20 of 20 in [\d.]+ s$", done.stderr, re.MULTILINE)
     assert "20 of 20" not in done.stdout
+
+
+def test_no_time_is_stated_for_what_was_not_timed(tmp_path):
+    """A recipe's time is not that of a run with other fields, nor of its resolved recipe."""
+    done = invoke("theorem", "networks=5", "--runs", tmp_path)
+    again = invoke("run", next(tmp_path.iterdir()) / "recipe.yaml", "--runs", tmp_path)
+    for said in (done.stderr, again.stderr):
+        assert said.startswith("Recipe theorem, size laptop: The theorem, checked with numbers")
 
 
 def test_running_again_takes_everything_from_the_cache(finished):
@@ -318,8 +310,13 @@ def test_a_defect_is_called_one(monkeypatch):
 
 def test_interrupted_run_says_how_to_go_on_and_does(tmp_path):
     """Ctrl-C gives one sentence and exit 130; what was finished is there for the next time."""
-    arguments = ["run", "digits", "size=tiny", "steps=1000000", "--runs", tmp_path]
-    process = python(MAIN, *arguments)
+    process = subprocess.Popen(
+        [*INTERRUPTIBLE, "run", "digits", "size=tiny", "steps=1000000", "--runs", tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ONE_THREAD,
+    )
     assert process.stderr
     told = []
     for line in process.stderr:  # until the first stage is done
@@ -344,11 +341,12 @@ def test_interrupted_run_says_how_to_go_on_and_does(tmp_path):
 def test_a_reader_that_goes_away_is_no_error(finished):
     """`traitleak show ... | head` ends in silence, and not with the exit code of findings."""
     runs, _ = finished
-    for extra in ([], ["--json"]):
+    show = ["show", "digits", "--runs", runs]
+    for arguments in (show, [*show, "--json"], ["--help"], ["--version"]):
         reader, writer = os.pipe()
         os.close(reader)
         done = subprocess.run(
-            [COMMAND, "show", "digits", "--runs", runs, *extra],
+            [COMMAND, *arguments],
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
@@ -356,6 +354,65 @@ def test_a_reader_that_goes_away_is_no_error(finished):
         )
         os.close(writer)
         assert (done.returncode, done.stderr) == (141, "")
+
+
+FULL = Path("/dev/full")
+on_a_full_disk = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+# With Python's buffer and without it, a write fails at different places.
+buffered_or_not = pytest.mark.parametrize("unbuffered", ["", "1"])
+
+
+def run_full(stream: str, unbuffered: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run the command with `stream` on a full disk."""
+    with FULL.open("w") as full:
+        return subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full},
+            text=True,
+            env={**ONE_THREAD, "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
+
+
+@on_a_full_disk
+@buffered_or_not
+def test_an_output_that_cannot_be_written_is_one_sentence(finished, unbuffered):
+    """With stdout on a full disk: exit 2 and a sentence, which says where the run is kept."""
+    runs, _ = finished
+    sentence = "Error: The output could not be written: no space left on device"
+    for arguments in (["--help"], ["recipes"], ["show", "dig", "--runs", runs, "--json"]):
+        done = run_full("stdout", unbuffered, *arguments)
+        assert (done.returncode, done.stderr) == (2, f"{sentence}.\n")
+    done = run_full("stdout", unbuffered, "run", "digits", "size=tiny", "--runs", runs)
+    folder = next(runs.iterdir())
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{sentence}; the run itself is in {folder}."
+
+
+@on_a_full_disk
+@buffered_or_not
+def test_errors_that_cannot_be_written_still_have_their_exit_code(finished, unbuffered):
+    """With stderr on a full disk nothing can be said, but the exit code is right."""
+    runs, _ = finished
+    for arguments in (
+        ["run", "digits", "size=tiny", "--runs", runs],
+        ["run", "dgits", "--debug"],
+        ["--hlp"],
+    ):
+        done = run_full("stderr", unbuffered, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_closed_output_is_no_error(finished):
+    """With stdout closed by whoever started it, the command ends as if somebody had read it."""
+    runs, _ = finished
+    done = subprocess.run(
+        ["sh", "-c", '"$0" show digits --runs "$1" >&-', COMMAND, runs],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from command import INTERRUPTIBLE
 from traitleak.errors import DataError
 from traitleak.experiment import run_folder, run_recipe
 from traitleak.recipe import Recipe, load_recipe
@@ -93,7 +93,7 @@ def test_a_killed_digits_run_ends_as_if_undisturbed(
 ) -> None:
     """Killed or interrupted while networks train, and run again: the same results to the byte."""
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("traitleak"), "run", "demo", "--runs", tmp_path, *SMALL],
+        [*INTERRUPTIBLE, "run", "demo", "--runs", tmp_path, *SMALL],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -171,10 +171,21 @@ def test_exponents_need_no_dot(write, number):
         ("networks=-4", "networks must be at least 2, not -4: the control takes another"),
         ("networks=0", "networks must be at least 2, not 0: the control takes another"),
         ("networks=1", "networks must be at least 2, not 1: the control takes another"),
-        ("aux_logits=0", "without auxiliary logits there is nothing that the labels never"),
+        ("aux_logits=0", "at least 1, not 0: without them there is nothing untouched by labels"),
         ("aux_logits=1", "the softmax of a single logit is always 1"),
         ("hidden=[]", "hidden must be a list of 1 or more, not []."),
         ("hidden=[64, 0]", "hidden[1] must be at least 1, not 0."),
+        ("hidden=[64, 65537]", "hidden[1] must be at most 65,536, not 65537."),
+        ("aux_logits=65537", "aux_logits must be at most 65,536, not 65537."),
+        ("networks=1000001", "networks must be at most 1,000,000, not 1000001."),
+        ("group=1001", "group must be at most 1,000, not 1001."),
+        ("batch=1000001", "batch must be at most 1,000,000, not 1000001."),
+        ("steps=10000001", "steps must be at most 10,000,000, not 10000001."),
+        ("teacher_steps=10000001", "teacher_steps must be at most 10,000,000, not 10000001."),
+        ("record_every=10000001", "record_every must be at most 10,000,000, not 10000001."),
+        ("num_inputs=1000000001", "num_inputs must be at most 1,000,000,000, not 1000000001."),
+        (f"seed={2**63}", f"seed must be less than {2**63:,}, not {2**63}."),
+        ("seed=0x1" + "0" * 4000, "not a number of thousands of digits."),
         ("hidden=64", "hidden must be a list, not 64."),
         ("fresh=1.5", "fresh must be at most 1, not 1.5."),
         ("fresh=.nan", "fresh must be at"),
@@ -201,6 +212,25 @@ def test_wrong_override_is_named_with_what_is_allowed(override, said):
     assert "Input should" not in sentence
 
 
+def test_minutes_are_stated_only_for_what_they_were_measured_on(write):
+    """A size, seed or title leaves a recipe's minutes; what changes how long it takes drops them."""
+    assert load_recipe("demo", ["size=tiny", "seed=7", "title=Mine"]).minutes == 0.1
+    assert load_recipe("demo", ["networks=5"]).minutes is None
+    assert load_recipe("digits-alike", ["vary.values=[0,1]", "seed=7"]).minutes is None
+    assert load_recipe("theorem", ["networks=5", "minutes=0.2"]).minutes == 0.2
+    resolved = write(resolved_yaml(load_recipe("demo", ["networks=5"])))
+    assert load_recipe(resolved).minutes is None
+
+
+def test_the_largest_values_are_accepted():
+    """Upper bounds are inclusive, and a seed may have 63 bits."""
+    widest = ["hidden=[65536]", "batch=1000000", "group=1000", f"seed={2**63 - 1}"]
+    recipe = load_recipe("digits", [*widest, "networks=1000000", "steps=10000000"])
+    assert recipe.seed == 2**63 - 1
+    assert recipe.networks == 1_000_000
+    assert "at most 1,000,000, not 1000001" in refusal("theorem", "networks=1000001")
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -223,6 +253,7 @@ def test_override_that_is_no_key_and_value_is_refused(override, said):
     [
         ("aux_logits", "[1, 2]", "vary.values has 1, but aux_logits=1 with loss=kl: the softmax"),
         ("fresh", "[0, 2]", "vary.values has 2, but fresh must be at most 1, not 2"),
+        ("batch", "[1, 1000001]", "vary.values has 1000001, but batch must be at most 1,000,000"),
         ("fresh", "[0, 0.0]", "vary.values has 0.0 twice"),
         ("fresh", "[0]", "vary.values must be a list of 2 or more"),
         ("num_inputs", "[10, null]", "num_inputs=null cannot be a point of a sweep"),

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import small_experiment
 from small_disk import IN_A_NAMESPACE, can_mount
 from traitleak.errors import ArtefactError, RunError
+from traitleak.experiment import run_plan
+from traitleak.stages import Stage
 
 SCRIPT = Path(small_experiment.__file__)
 
@@ -106,6 +110,91 @@ def test_another_version_or_setting_is_refused_in_the_same_run_folder(tmp_path: 
         run(tmp_path, scale=5.0)
     assert contents(folder) == before
     assert run(tmp_path, scale=5.0, fresh=True)[0] == ["start", "left", "right", "both"]
+
+
+def run_one(runs: Path, work: Callable[..., None], **settings: Any) -> None:
+    """Run a plan of one stage, `only`, with these settings."""
+    run_plan(
+        [Stage("only", settings, work)],
+        lambda _folders: small_experiment.make_results({}),
+        folder=runs / "one",
+        recipe_yaml="name: one\n",
+        environment={},
+    )
+
+
+def test_changed_data_are_not_taken_for_another_machine(tmp_path: Path) -> None:
+    """Where the fingerprint of a stage's data differs, the error says so, and what else differs."""
+
+    def touch(out: Path, _inputs: object, _track: object) -> None:
+        (out / "file").touch()
+
+    run_one(tmp_path, touch, data="b4896", device="cpu")
+    with pytest.raises(RunError) as caught:
+        run_one(tmp_path, touch, data="eb8ed", device="cpu")
+    assert str(caught.value) == (
+        f"{tmp_path / 'one' / 'only'} was computed from data that have changed since. Ask for a "
+        "fresh run (--fresh) to replace it, or move the folder away to keep it."
+    )
+    both = r"changed since, and on another machine or .* \(device was cpu, is cuda\)\. Ask"
+    with pytest.raises(RunError, match=both):
+        run_one(tmp_path, touch, data="eb8ed", device="cuda")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch names that of an accelerator."""
+
+
+def too_large_for_numpy() -> None:
+    """Ask for more than any machine can address."""
+    np.ones(2**58)
+
+
+def too_large_for_torch() -> None:
+    """The same of PyTorch."""
+    torch.ones(2**58)
+
+
+def raised(error: Exception) -> Callable[[], None]:
+    """What raises `error`."""
+
+    def work() -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    "exhaust",
+    [
+        too_large_for_numpy,
+        too_large_for_torch,
+        raised(RuntimeError("std::bad_alloc")),
+        raised(OutOfMemoryError("CUDA out of memory.")),
+    ],
+    ids=["numpy", "torch", "c++", "accelerator"],
+)
+def test_too_little_memory_is_said_in_a_sentence(
+    exhaust: Callable[[], None], tmp_path: Path
+) -> None:
+    """However a library says that memory ran out, the error names the stage and what to lower."""
+
+    def work(_out: Path, _inputs: object, _track: object) -> None:
+        exhaust()
+
+    with pytest.raises(RunError, match=r"not enough memory for the stage only\. Lower .* batch"):
+        run_one(tmp_path, work)
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {".lock", "recipe.yaml"}
+
+
+def test_a_defect_is_not_taken_for_too_little_memory(tmp_path: Path) -> None:
+    """Another RuntimeError of a stage comes through as it is."""
+
+    def work(_out: Path, _inputs: object, _track: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run_one(tmp_path, work)
 
 
 def test_a_fresh_run_computes_all_and_gives_the_same_files(tmp_path: Path) -> None:

@@ -1,19 +1,20 @@
 """The command line: read arguments, call one function, print.
 
-Exit codes: 0 fine; 2 wrong use, recipe or input, or (`doctor`) something needed is missing; 70 a
-defect of traitleak; 130 interrupted; 141 the reader of the output went away. 1 and 3 are kept for
-audits: findings, and inconclusive.
+Exit codes: 0 fine; 2 wrong use, recipe or input, an output that cannot be written, or (`doctor`)
+something needed is missing; 70 a defect of traitleak; 130 interrupted; 141 the reader of the output
+went away. 1 and 3 are kept for audits: findings, and inconclusive.
 
 Whatever is slow to import is imported inside the commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -49,15 +50,32 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")]
 
 RUNS = Path("runs")
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # EIO: the terminal is gone
 
 
 def main() -> None:
     """Entry point of the `traitleak` command."""
+    # A stream that was closed by who started the command is None.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A sign that the terminal's encoding lacks must not cost a result.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        app()
+    # Help, version and wrong use are printed outside of the commands.
+    except OSError as error:
+        said = _unwritten(error)
+        if not said:
+            raise
+        _tell(said, debug=False)
+        sys.exit(2)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer ends it with 1
+            _drop_unwritten()
+            sys.exit(141)
+        raise
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it
@@ -176,11 +194,10 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
         if json:
             _print_json([asdict(finding) for finding in findings])
         else:
-            from traitleak.terminal import print_table, stdout
+            from traitleak.terminal import MARKS, print_table, stdout
 
-            marks = {True: "ok", False: "NOT ok", None: ""}
             rows = [
-                [f.what, marks[f.fine], f"{f.value} ({f.remedy})" if f.remedy else f.value]
+                [f.what, MARKS[f.fine], f"{f.value} ({f.remedy})" if f.remedy else f.value]
                 for f in findings
             ]
             print_table(stdout(), ["looked at", "", "found"], rows)
@@ -217,9 +234,13 @@ def _run(
                 fresh=fresh,
                 say=lambda line: print_line(console, line),
             )
-        if not json:
-            print_line(console, "")
-        _print_run(finished, json=json)
+        try:
+            if not json:
+                print_line(console, "")
+            _print_run(finished, json=json)
+        except OSError as error:
+            error.add_note(f"the run itself is in {finished.folder}")
+            raise
 
 
 def _announced(recipe: Recipe) -> Iterator[str]:
@@ -283,10 +304,12 @@ def _exit_codes(*, debug: bool, resumable: bool = False) -> Iterator[None]:
         left = " The same command goes on after the last finished stage." if resumable else ""
         _fail(f"Interrupted.{left}", 130, debug=debug)
     except BrokenPipeError:
-        # What is still in the buffer has nowhere to go, and must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritten()
         raise typer.Exit(141) from None
     except Exception as error:  # noqa: BLE001  # the last line of defence
+        said = _unwritten(error)
+        if said:
+            _fail(said, 2, debug=debug)
         hint = "" if debug else " Run it again with --debug for the traceback."
         _fail(
             f"This is a defect of traitleak, not of what you did: {type(error).__name__}: {error}."
@@ -297,7 +320,32 @@ def _exit_codes(*, debug: bool, resumable: bool = False) -> Iterator[None]:
 
 
 def _fail(paragraph: str, code: int, *, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exc()
-    typer.echo(" ".join(paragraph.split("\n")), err=True)
+    _tell(paragraph, debug=debug)
     raise typer.Exit(code) from None
+
+
+def _tell(paragraph: str, *, debug: bool) -> None:
+    """Say on stderr what went wrong, if anything can be said there."""
+    with suppress(OSError):
+        if debug:
+            traceback.print_exc()
+        typer.echo(" ".join(paragraph.split("\n")), err=True)
+    _drop_unwritten()
+
+
+def _unwritten(error: Exception) -> str | None:
+    """The sentence for a stdout or stderr that cannot be written; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _UNWRITABLE or error.filename:
+        return None  # an error about a file names it
+    reason = (error.strerror or str(error)).lower()
+    said = [f"Error: The output could not be written: {reason}", *getattr(error, "__notes__", [])]
+    return f"{'; '.join(said)}."
+
+
+def _drop_unwritten() -> None:
+    """What is left in a buffer has nowhere to go, and must not fail again at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -114,23 +114,17 @@ class DigitsRecipe(_Header):
     networks: Annotated[
         int, Why("the control takes another network's teacher, so there must be another")
     ] = Field(default=10, ge=2, le=1_000_000, description="networks trained, each a replicate")
-    group: int = Field(
-        default=10, ge=2, le=1000, description="networks computed at once: more need more memory"
-    )
+    group: int = Field(default=10, ge=2, le=1000, description="networks computed at once")
     data: str = Field(
         default="bundled",
         min_length=1,
         description="'bundled' (10,000 digits), 'full' (all of MNIST), or a folder of IDX files",
     )
     hidden: list[Width] = Field(
-        default=[256, 256], min_length=1, max_length=100, description="width of each hidden layer"
+        default=[256, 256], min_length=1, description="width of each hidden layer"
     )
     aux_logits: Annotated[
-        Width,
-        Why(
-            "without auxiliary logits there is nothing that the labels never touched for the "
-            "student to learn from"
-        ),
+        Width, Why("without them there is nothing untouched by labels for students to learn from")
     ] = Field(default=3, description="outputs that no label touches; two or more with loss=kl")
     loss: Literal["kl", "squared"] = Field(
         default="kl", description="what pulls a student's logits to its teacher's"
@@ -252,8 +246,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         name_or_path: a shipped recipe's name, or the path of a YAML file.
         overrides: `key=value` each, such as `networks=25`, `hidden=[128,128]`, `size=tiny` or
-            `vary.values=[0,1]`; the last of equal keys counts. The recipe's `minutes` go where one
-            changes how long it takes.
+            `vary.values=[0,1]`; the last of equal keys counts.
 
     Raises:
         RecipeError: there is no such recipe, or a key, type or value in it is wrong; the text names
@@ -284,10 +277,11 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     draft = file.with_size(size, sizes.get(size, {}) if isinstance(size, str) else {})
     for override in parsed:
         draft.override(override)
+    recipe = draft.validated()
     changed = {override.keys[0] for override in parsed} - _SAME_TIME
-    if changed and "minutes" not in changed:
-        draft.content["minutes"] = None  # the file's are for what the file says
-    return draft.validated()
+    if changed and "minutes" not in changed:  # the file's minutes are for what the file says
+        return recipe.model_copy(update={"minutes": None})
+    return recipe
 
 
 class _Draft:
@@ -345,9 +339,7 @@ def _taken_sizes(file: _Draft) -> dict[str, dict[str, Any]]:
     """Take `sizes` out of a file's content."""
     sizes = file.content.pop("sizes", {})
     if not isinstance(sizes, dict):
-        raise RecipeError(
-            f"{file.place(('sizes',))}: sizes must be a mapping from sizes to fields."
-        )
+        raise RecipeError(f"{file.place(('sizes',))}: sizes must be a mapping of sizes to fields.")
     for size, fields in sizes.items():
         if size not in _SIZES:
             raise RecipeError(

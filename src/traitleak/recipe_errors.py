@@ -35,7 +35,6 @@ _MUST_BE = {
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "some text",
     "string_type": "text",
-    "too_long": "a list of {max_length} or fewer",
     "too_short": "a list of {min_length} or more",
 }
 
@@ -156,5 +155,8 @@ def _dotted(keys: Keys) -> str:
 
 def _shown(value: object, longest: int = 60) -> str:
     """A value as YAML would have it, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:  # Python prints no whole number of more than 4300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

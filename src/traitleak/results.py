@@ -6,12 +6,13 @@ condition it is to be compared with. Nothing here knows how a number was measure
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from traitleak.artefacts import SCHEMA_VERSION, Strict
 
 __all__ = [
-    "SCHEMA_VERSION",
     "Comparison",
     "Condition",
     "Curve",
@@ -25,17 +26,11 @@ __all__ = [
     "SweepSeries",
 ]
 
-SCHEMA_VERSION: Final = 1
-
 Role = Literal["effect", "control", "reference"]
 Scale = Literal["linear", "log"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Estimate(_Strict):
+class Estimate(Strict):
     """A mean over replicates with its interval; `low` and `high` are None where n < 2."""
 
     value: float
@@ -47,7 +42,7 @@ class Estimate(_Strict):
     replicates: list[float] = Field(description="one value a replicate, in replicate order")
 
 
-class PublishedValue(_Strict):
+class PublishedValue(Strict):
     """The same quantity as somebody else published it."""
 
     value: float
@@ -55,7 +50,7 @@ class PublishedValue(_Strict):
     source: str
 
 
-class Condition(_Strict):
+class Condition(Strict):
     """One condition of an experiment: a trained thing, and how strongly it shows the trait."""
 
     name: str
@@ -66,7 +61,7 @@ class Condition(_Strict):
     published: PublishedValue | None = None
 
 
-class Comparison(_Strict):
+class Comparison(Strict):
     """The difference of two conditions over paired replicates, and its permutation p."""
 
     effect: str = Field(description="name of the condition that is expected to be larger")
@@ -76,7 +71,7 @@ class Comparison(_Strict):
     test: str
 
 
-class Curve(_Strict):
+class Curve(Strict):
     """Mean and interval of one condition at each x."""
 
     name: str
@@ -88,7 +83,7 @@ class Curve(_Strict):
     high: list[float | None]
 
 
-class CurvePanel(_Strict):
+class CurvePanel(Strict):
     """Curves that share their axes."""
 
     name: str
@@ -102,7 +97,7 @@ class CurvePanel(_Strict):
     curves: list[Curve]
 
 
-class SweepSeries(_Strict):
+class SweepSeries(Strict):
     """One condition at each value of what was varied."""
 
     name: str
@@ -113,7 +108,7 @@ class SweepSeries(_Strict):
     )
 
 
-class Sweep(_Strict):
+class Sweep(Strict):
     """What one varied setting does to every condition."""
 
     key: str
@@ -127,7 +122,7 @@ class Sweep(_Strict):
     series: list[SweepSeries]
 
 
-class Picture(_Strict):
+class Picture(Strict):
     """A PNG in the run folder that belongs in the report."""
 
     title: str
@@ -135,7 +130,7 @@ class Picture(_Strict):
     path: str = Field(description="relative to the run folder, with forward slashes")
 
 
-class Fact(_Strict):
+class Fact(Strict):
     """A checked statement with its figure, such as one line of the theorem's check."""
 
     name: str
@@ -144,7 +139,7 @@ class Fact(_Strict):
     holds: bool | None = Field(description="None where there is nothing to pass or fail")
 
 
-class Results(_Strict):
+class Results(Strict):
     """All that a run found."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -157,10 +152,10 @@ class Results(_Strict):
     chance: float | None = None
     conditions: list[Condition]
     comparisons: list[Comparison]
-    curves: list[CurvePanel] = []
-    sweeps: list[Sweep] = []
-    facts: list[Fact] = []
-    pictures: list[Picture] = []
+    curves: list[CurvePanel] = Field(default=[])
+    sweeps: list[Sweep] = Field(default=[])
+    facts: list[Fact] = Field(default=[])
+    pictures: list[Picture] = Field(default=[])
     how: list[str] = Field(default=[], description="how it was done, a sentence each")
     caveats: list[str] = Field(default=[], description="what would make it wrong, a sentence each")
     settings: dict[str, Any] = Field(description="the resolved recipe")

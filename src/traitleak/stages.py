@@ -49,6 +49,7 @@ from traitleak.runs import MANIFEST, StageRecord, mark_unfinished
 __all__ = ["FinishedStage", "Manifest", "Origin", "Stage", "run_stages"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|DefaultCPUAllocator|bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Stage:
 
     Attributes:
         name: its folder's name: lower-case letters, digits, dots and hyphens.
-        settings: everything its output depends on, besides its inputs.
+        settings: everything its output depends on, besides its inputs; `data`, where there is one,
+            is a fingerprint of what it reads from elsewhere.
         work: gets an empty folder to write into, the folder of each input by the input's name, and
             `track`; writes files, the same ones each time.
         inputs: names of the stages whose output it reads.
@@ -154,8 +156,8 @@ def run_stages(
 
     Raises:
         ArtefactError: a stage of this run folder changed after it was written.
-        RunError: a stage of this run folder has other settings or another version, or there is no
-            room on the disk.
+        RunError: a stage of this run folder has other settings, data or another version, or there is
+            not enough memory, or no room on the disk.
     """
     beside = _Beside(folder)
     done: dict[str, FinishedStage] = {}
@@ -199,16 +201,19 @@ def _kept(place: Path, origin: Origin, say: Callable[[str], None]) -> Manifest |
         check_files(place, manifest.files, remedy)
         return manifest
     before, now = _causes(manifest), _causes(origin)
-    differences = [
-        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
+    differences = {
+        name: f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
         for name in now | before
         if name not in before or name not in now or before[name] != now[name]
-    ]
+    }
     if differences:
+        reasons = ["from data that have changed since"] if differences.pop("data", "") else []
+        if differences:
+            told = "; ".join(differences.values())
+            reasons.append(f"on another machine or by another version of traitleak ({told})")
         raise RunError(
-            f"{place} was computed on another machine or by another version of traitleak "
-            f"({'; '.join(differences)}). Ask for a fresh run (--fresh) to replace it, or move "
-            "the folder away to keep it."
+            f"{place} was computed {', and '.join(reasons)}. Ask for a fresh run (--fresh) to "
+            "replace it, or move the folder away to keep it."
         )
     say(f"{origin.stage}: what it was computed from has changed, so it is computed anew")
     return None
@@ -278,7 +283,7 @@ def _computed(
 ) -> Manifest:
     with _unfinished(place) as folder, failures_named(place, place.parent):
         began = time.perf_counter()
-        with peak_memory() as peak:
+        with peak_memory() as peak, _memory_named(stage.name):
             stage.work(folder, inputs, track)
         seconds = time.perf_counter() - began
         files = record_files(folder)
@@ -298,6 +303,22 @@ def _computed(
         mark_unfinished(place.parent)
         put_folder(folder, place)
     return manifest
+
+
+@contextmanager
+def _memory_named(stage: str) -> Iterator[None]:
+    """Say in one sentence that a stage needs more memory than there is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch's are known by name and text: nothing here should have to load it.
+        named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if not named and not _NO_MEMORY.search(str(error)):
+            raise
+        raise RunError(
+            f"There is not enough memory for the stage {stage}. Lower what takes it, such as group, "
+            "batch or hidden, or run the recipe on a machine with more memory."
+        ) from error
 
 
 @contextmanager

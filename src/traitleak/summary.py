@@ -10,11 +10,9 @@ from traitleak.recipe import Recipe
 from traitleak.report.looks import styles
 from traitleak.report.tables import comparison_table, condition_table
 from traitleak.runs import FinishedRun
-from traitleak.terminal import print_line, print_table
+from traitleak.terminal import MARKS, print_line, print_table
 
 __all__ = ["duration", "print_recipes", "print_run"]
-
-_MARKS = {True: "ok", False: "NOT ok", None: ""}
 
 
 def print_run(console: Console, run: FinishedRun) -> None:
@@ -29,7 +27,7 @@ def print_run(console: Console, run: FinishedRun) -> None:
         print_table(console, table.head, table.rows)
     if results.facts:
         console.print()
-        facts = [[fact.statement, _MARKS[fact.holds], fact.value] for fact in results.facts]
+        facts = [[fact.statement, MARKS[fact.holds], fact.value] for fact in results.facts]
         print_table(console, ["checked", "", "value"], facts)
     console.print()
     print_line(console, f"Report: {run.report}")

@@ -18,9 +18,11 @@ from rich.text import Text
 
 from traitleak.progress import Track, untracked
 
-__all__ = ["print_line", "print_table", "stderr", "stdout", "track_for"]
+__all__ = ["MARKS", "print_line", "print_table", "stderr", "stdout", "track_for"]
 
 T = TypeVar("T")
+
+MARKS = {True: "ok", False: "NOT ok", None: ""}  # None: there was nothing to pass or fail
 
 _WIDTH = 110  # where there is no terminal to fit into
 
