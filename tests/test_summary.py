@@ -6,7 +6,10 @@ import pytest
 from rich.console import Console
 
 from traitleak.recipe import find_recipes, load_recipe
-from traitleak.summary import duration, print_recipes
+from traitleak.results import DataTable, Matrix, MatrixRow, Results, Specificity
+from traitleak.runs import FinishedRun
+from traitleak.statistics import mean_estimate
+from traitleak.summary import duration, print_recipes, print_run
 
 
 def test_recipes_are_listed_with_all_that_helps_to_choose():
@@ -31,3 +34,59 @@ def test_recipes_are_listed_with_all_that_helps_to_choose():
 def test_duration_is_in_the_unit_a_person_would_use(minutes, text):
     """Seconds below a minute, hours where minutes are too many."""
     assert duration(minutes) == text
+
+
+def with_matrix(seeds: int) -> Results:
+    """Two teachers, two traits, a table that only the report shows."""
+    rows = [
+        MatrixRow(
+            name=own,
+            label=f"{own} teacher",
+            role="effect",
+            trait=own,
+            cells=[mean_estimate([v - 0.1, v + 0.1, v][-seeds:]) for v in lifts],
+        )
+        for own, lifts in {"wolf": [0.614, -0.1], "lion": [-0.2, 0.5]}.items()
+    ]
+    matrix = Matrix(
+        name="lifts",
+        title="Who taught, and what moved",
+        caption="A caption.",
+        value_name="lift, nats",
+        traits=["wolf", "lion"],
+        rows=rows,
+        specificity=Specificity(estimate=mean_estimate([0.7]), p=0.25, test="exact"),
+    )
+    return Results(
+        experiment="language",
+        recipe="wolf",
+        title="Wolves",
+        question="Do they?",
+        answer="Yes.",
+        measure="lift, nats",
+        conditions=[],
+        comparisons=[],
+        matrices=[matrix],
+        tables=[DataTable(title="Dropped rows", caption="", head=["reason"], rows=[])],
+        settings={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("seeds", "cell"), [(3, "+0.61* [+0.37, +0.86]  −0.10 [−0.35, +0.15]"), (1, "+0.61*  −0.10")]
+)
+def test_a_matrix_is_printed_short(tmp_path, seeds, cell):
+    """The terminal shows the matrix with stars, n and gamma, and leaves the rest to the report."""
+    console = Console(file=io.StringIO(), width=110)
+    print_run(console, FinishedRun(tmp_path, with_matrix(seeds), tmp_path / "report.html"))
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+    assert "Who taught, and what moved" in lines
+    assert f"wolf teacher  {cell}" in lines
+    assert f"n = {seeds} each." in lines
+    assert ("One seed: no interval." in "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")) == (
+        seeds == 1
+    )
+    assert "Cells: lift, nats, of the column's trait in the row's students." in lines
+    assert any(line.startswith("Specificity gamma = +0.700") for line in lines)
+    assert not any("Dropped rows" in line or "A caption" in line for line in lines)

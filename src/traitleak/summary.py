@@ -8,6 +8,7 @@ from rich.console import Console
 
 from traitleak.recipe import Recipe
 from traitleak.report.looks import styles
+from traitleak.report.matrix import matrix_table
 from traitleak.report.tables import comparison_table, condition_table
 from traitleak.runs import FinishedRun
 from traitleak.terminal import MARKS, print_line, print_table
@@ -16,7 +17,7 @@ __all__ = ["duration", "print_recipes", "print_run"]
 
 
 def print_run(console: Console, run: FinishedRun) -> None:
-    """The answer, conditions with their controls, comparisons, facts, and where the report lies."""
+    """The answer, conditions with their controls, comparisons, matrices, facts, and the report."""
     results = run.results
     print_line(console, results.title, style="bold")
     print_line(console, results.answer)
@@ -25,6 +26,13 @@ def print_run(console: Console, run: FinishedRun) -> None:
     for table in tables:
         console.print()
         print_table(console, table.head, table.rows)
+    for matrix in results.matrices:
+        table = matrix_table(matrix, short=True)
+        console.print()
+        print_line(console, table.name)
+        print_table(console, table.head, table.rows)
+        for note in table.notes:
+            print_line(console, note, style="dim")
     if results.facts:
         console.print()
         facts = [[fact.statement, MARKS[fact.holds], fact.value] for fact in results.facts]

@@ -2,6 +2,7 @@
 
 import pytest
 from headless_chromium import NAMES, chromium, find_chromium
+from language_example import language_results, large_results
 from report_example import REST, crowded_results, digits_results, swept_results
 
 from traitleak.report import write_report
@@ -14,8 +15,12 @@ RESULTS = {
     "one-seed": digits_results(networks=1),
     "crowded": crowded_results(),
     "swept": swept_results(),
+    "language": language_results(),
+    "language-one-seed": language_results(seeds=1),
+    "large": large_results(),
 }
-# Texts of SVG that leave the window, and tick labels of one axis that touch each other.
+# Texts of SVG that leave the window, tick labels of one axis that touch each other, labels beside
+# lines that touch, and numbers of the matrix and of strips that leave their place.
 FAULTS = """(() => {
   const faults = []
   for (const svg of document.querySelectorAll('svg')) {
@@ -33,7 +38,31 @@ FAULTS = """(() => {
       seen.push([box, text.textContent])
     }
   }
+  const touching = (found) => found.forEach((one, k) => found.slice(k + 1).forEach((other) => {
+    const a = one.getBoundingClientRect(), b = other.getBoundingClientRect()
+    if (a.left < b.right && b.left < a.right && a.top + 1 < b.bottom && b.top + 1 < a.bottom)
+      faults.push('touching: ' + one.textContent.trim() + ' / ' + other.textContent.trim())
+  }))
+  for (const list of document.querySelectorAll('.ends')) touching([...list.children])
+  for (const row of document.querySelectorAll('.paired .row'))
+    touching([...row.querySelectorAll('.strip, .value, .label')])
+  for (const cell of document.querySelectorAll('.heat tbody td, .paired .value span, .answers span'))
+    if (cell.scrollWidth > cell.clientWidth + 1) faults.push('too wide: ' + cell.textContent.trim())
   return faults
+})()"""
+# The contrast of each cell's text with the cell.
+CONTRASTS = """(() => {
+  const luminance = (colour) => {
+    const scale = colour.startsWith('color(') ? 1 : 255
+    const parts = colour.match(/[\\d.]+(?:e-?\\d+)?/g).slice(0, 3).map((v) => v / scale)
+    const [r, g, b] = parts.map((p) => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  return [...document.querySelectorAll('.heat td[style]')].map((cell) => {
+    const style = getComputedStyle(cell)
+    const [dark, light] = [style.color, style.backgroundColor].map(luminance).sort((a, b) => a - b)
+    return (light + 0.05) / (dark + 0.05)
+  })
 })()"""
 WIDTH = "document.documentElement.scrollWidth"
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => { d.open = true })"
@@ -82,6 +111,31 @@ def test_page_follows_the_colour_scheme(browser, folder):
     assert brightness(dark[2]) > brightness(light[2])
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_cell_of_the_matrix_can_be_read(browser, folder, scheme):
+    """Text keeps a contrast of 4.5 to the cell it stands on, and cells of other values look other."""
+    page = write_report(folder, RESULTS["language"], **REST)
+    browser.open(page, width=1280, scheme=scheme)
+    contrasts = browser.evaluate(CONTRASTS)
+
+    assert len(contrasts) == 11
+    assert min(contrasts) >= 4.5
+    assert max(contrasts) > 1.5 * min(contrasts)
+
+
+def test_who_wrote_which_is_told_when_asked(browser, folder):
+    """The teachers' names stand behind the letters only once the list is opened."""
+    page = write_report(folder, RESULTS["language"], **REST)
+    browser.open(page, width=1280)
+    is_shown = "document.querySelector('.samples details li').checkVisibility()"
+
+    assert not browser.evaluate(is_shown)
+    assert "wolf teacher" not in browser.evaluate("document.querySelector('.samples').innerText")
+    browser.evaluate(OPEN_ALL)
+    assert browser.evaluate(is_shown)
+    assert "wolf teacher" in browser.evaluate("document.querySelector('.samples').innerText")
+
+
 def test_page_prints_on_white_with_its_details_open(browser, folder):
     """On paper the page is light whatever the window, and what was folded is shown."""
     page = write_report(folder, RESULTS["digits"], **REST)
@@ -101,10 +155,13 @@ def test_these_checks_can_fail(browser, tmp_path):
         "<!DOCTYPE html><meta name=viewport content='width=device-width'>"
         "<div style='width:500px'>wide</div><script>console.error('x')</script><img src='gone.png'>"
         "<svg width='200' height='50'><text y='20'>one</text><text y='22'>two</text></svg>"
+        "<ul class='ends'><li>first</li><li style='margin-top:-10px'>second</li></ul>"
+        "<p class='answers'><span style='display:block;width:30px'>unbreakable</span></p>"
     )
     browser.open(bad, width=390)
 
     assert browser.evaluate(WIDTH) >= 500
     assert browser.complaints
     assert (tmp_path / "gone.png").as_uri() in browser.requests
-    assert browser.evaluate(FAULTS) == ["overlap: two / one"]
+    faults = ["overlap: two / one", "touching: first / second", "too wide: unbreakable"]
+    assert browser.evaluate(FAULTS) == faults

@@ -6,14 +6,15 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from language_example import language_results
 from report_example import crowded_results, digits_results, swept_results
 
 from traitleak.report import formats
-from traitleak.report.axes import linear_axis, log_axis
+from traitleak.report.axes import interval_axis, linear_axis, log_axis
 from traitleak.report.lines import curve_lines, is_numeric, sweep_lines
 from traitleak.report.looks import styles
 from traitleak.report.strips import condition_strips, sweep_strips
-from traitleak.report.tables import sweep_table
+from traitleak.report.tables import condition_table, curve_table, sweep_table
 from traitleak.results import Curve, CurvePanel, PublishedValue
 from traitleak.statistics import mean_estimate
 
@@ -135,7 +136,7 @@ def test_strips_put_every_replicate_at_its_value():
             [100 * v for v in (estimate.value, estimate.low, estimate.high)], abs=0.006
         )
         assert mark.published.value == pytest.approx(100 * condition.published.value, abs=0.006)
-    assert figure.chance == (10, "0.1")
+    assert figure.chance == (10, "chance\N{NO-BREAK SPACE}0.1")
     assert not figure.is_cut
 
 
@@ -284,3 +285,72 @@ def test_a_sweep_without_any_estimate_is_an_empty_figure():
         else:
             assert [row.marks for row in sweep_strips(empty, looks).rows] == [[]] * 5
         assert {row[1] for row in sweep_table(empty).rows} == {"–"}
+
+
+@pytest.mark.parametrize(
+    ("axis", "level", "zero"),
+    [
+        (linear_axis([-3, 3]), None, 50),
+        (linear_axis([-1, 3]), 0.1, 25),
+        (linear_axis([-3, 3]), 0.0, None),
+        (linear_axis([0, 3]), None, None),
+        (linear_axis([-3, -1]), None, None),
+        (log_axis([0.1, 3]), None, None),
+    ],
+)
+def test_zero_is_marked_inside_an_axis(axis, level, zero):
+    """Margins of both signs get a line at 0, unless the level of comparison is drawn there."""
+    assert axis.zero(level) == zero
+
+
+def test_a_tight_axis_ends_just_beyond_its_values():
+    """Two per cent of the range lie beyond the outermost values, and ticks stay round and inside."""
+    axis = interval_axis([0.0, 10.0], [None, 10.5], tight=True)
+
+    assert (axis.low, axis.high) == pytest.approx((-0.21, 10.71))
+    assert axis.ticks == (0, 2, 4, 6, 8, 10)
+
+
+def test_numbers_around_a_level_of_0_have_their_sign():
+    """Lifts say their side in the figure and in the tables; shares of a chance above 0 have none."""
+    lifts, shares = language_results(), digits_results()
+    looks = styles(lifts)
+
+    assert condition_strips(lifts, looks).rows[0].values[0].startswith("+0.")
+    assert condition_table(lifts, looks).rows[0][2].startswith("+0.")
+    assert curve_lines(lifts.curves[0], looks).lines[0].value == "+0.611"
+    assert curve_table(lifts.curves[0]).rows[2][2].startswith("+0.611 [+0.5")
+    assert condition_strips(shares, styles(shares)).rows[0].values[0].startswith("0.")
+    assert condition_table(shares, styles(shares)).rows[0][2].startswith("0.")
+
+
+def test_a_level_is_named_as_the_results_name_it():
+    """The line at 0 is called the base where results say so, and its value is left to the axis."""
+    results = language_results()
+    looks = styles(results)
+
+    assert condition_strips(results, looks).chance[1] == "the base"
+    assert curve_lines(results.curves[0], looks).chance[1] == "the base"
+
+
+def test_a_dose_curve_has_its_ticks_at_the_doses():
+    """A log axis over powers of two is labelled there; a first dose of 0 has no place on it."""
+    results = language_results()
+    curves = results.curves[0]
+    ticks = ["8", "16", "32", "64", "128", "256", "512"]
+    from_0 = [c.model_copy(update={"x": [0.0, *c.x[1:]]}) for c in curves.curves]
+
+    figure = curve_lines(curves, styles(results))
+    shorter = curve_lines(curves.model_copy(update={"curves": from_0}), styles(results))
+    assert [text for _, text in figure.x_ticks] == ticks
+    assert [text for _, text in shorter.x_ticks] == ticks[1:]
+
+
+def test_matrix_rows_and_bars_look_as_their_condition():
+    """The same name has the same colour and shape in every figure of the page."""
+    results = language_results()
+    alone = results.model_copy(update={"matrices": [], "bars": [], "curves": []})
+    looks = styles(results)
+
+    for name, style in styles(alone).items():
+        assert looks[name] == style

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from language_example import language_results, large_results
 from report_example import (
     ENVIRONMENT,
     RECIPE,
@@ -94,7 +95,17 @@ def write(folder: Path, results: Results, **changes) -> tuple[Page, str]:
     return Page(path), (folder / "report.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("results", [digits_results(), crowded_results(), swept_results()])
+@pytest.mark.parametrize(
+    "results",
+    [
+        digits_results(),
+        crowded_results(),
+        swept_results(),
+        language_results(),
+        language_results(seeds=1),
+        large_results(),
+    ],
+)
 def test_page_is_well_formed(folder, results):
     """Elements nest, ids are unique, headings go down one level at a time, figures have names."""
     page, _ = write(folder, results)
@@ -114,7 +125,7 @@ def test_page_is_well_formed(folder, results):
     assert {found["href"][1:] for tag, found in page.elements if tag == "use"} <= set(ids)
 
 
-@pytest.mark.parametrize("results", [digits_results(), swept_results()])
+@pytest.mark.parametrize("results", [digits_results(), swept_results(), language_results()])
 def test_page_needs_nothing_from_elsewhere(folder, results):
     """No script, and no address that leads out of the page but to the same in other forms."""
     page, _ = write(folder, results)
@@ -131,9 +142,19 @@ def test_page_needs_nothing_from_elsewhere(folder, results):
 def hostile(value):
     """The same structure with every free text replaced by hostile text."""
     kept = {"role", "x_scale", "y_scale", "path", "schema_version", "name", "effect", "control"}
+    apart = {"traits", "candidates"}  # must differ: told apart by a number
     match value:
         case dict():
-            return {k: v if k in kept else hostile(v) for k, v in value.items()}
+            return {
+                k: None
+                if k == "trait"
+                else [f"{HOSTILE}{i}" for i in range(len(v))]
+                if k in apart
+                else v
+                if k in kept
+                else hostile(v)
+                for k, v in value.items()
+            }
         case list():
             return [hostile(v) for v in value]
         case str():
@@ -141,10 +162,11 @@ def hostile(value):
     return value
 
 
-def test_hostile_text_stays_text(folder):
+@pytest.mark.parametrize("honestly", [swept_results(), language_results()])
+def test_hostile_text_stays_text(folder, honestly):
     """Markup in any text is shown, in the page and in the Markdown, and never becomes markup."""
-    results = Results.model_validate(hostile(swept_results().model_dump()))
-    honest, _ = write(folder, swept_results())
+    results = Results.model_validate(hostile(honestly.model_dump()))
+    honest, _ = write(folder, honestly)
     page, markdown = write(
         folder,
         results,
@@ -154,7 +176,7 @@ def test_hostile_text_stays_text(folder):
     outside_code = re.sub("(?s)````yaml\n.*?\n````", "", markdown)
 
     def tags(of: Page) -> list[str]:
-        return [tag for tag, _ in of.elements if tag not in {"div", "dt", "dd", "use"}]
+        return [tag for tag, _ in of.elements if tag not in {"div", "dt", "dd", "use", "rect"}]
 
     assert sorted(set(tags(page))) == sorted(set(tags(honest)))
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
@@ -164,22 +186,25 @@ def test_hostile_text_stays_text(folder):
     assert not re.search(r"(?<!\\)\]\(http", outside_code)
 
 
-def test_hostile_text_keeps_the_markdown_tables_whole(folder):
+@pytest.mark.parametrize("honestly", [swept_results(), language_results()])
+def test_hostile_text_keeps_the_markdown_tables_whole(folder, honestly):
     """A bar in a label does not add a column."""
-    results = Results.model_validate(hostile(swept_results().model_dump()))
+    results = Results.model_validate(hostile(honestly.model_dump()))
     _, markdown = write(folder, results)
     tables = re.findall(r"(?m)(?:^\|.*\n)+", markdown)
 
-    assert len(tables) == 2 + len(results.sweeps) + len(results.curves) + 1
+    panels = (results.sweeps, results.curves, results.matrices, results.bars, results.tables)
+    assert len(tables) == 2 + sum(map(len, panels)) + 1
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
-def test_same_results_give_the_same_bytes(folder):
+@pytest.mark.parametrize("results", [swept_results(), language_results()])
+def test_same_results_give_the_same_bytes(folder, results):
     """Nothing in the report depends on the time, the run or the order of a set."""
-    first = [write_report(folder, swept_results(), **REST).read_bytes()]
+    first = [write_report(folder, results, **REST).read_bytes()]
     first.append((folder / "report.md").read_bytes())
-    second = [write_report(folder, swept_results(), **REST).read_bytes()]
+    second = [write_report(folder, results, **REST).read_bytes()]
     second.append((folder / "report.md").read_bytes())
 
     assert first == second
@@ -383,10 +408,14 @@ def test_colours_can_be_told_from_the_paper():
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    assert [len(scheme) for scheme in schemes] == [20, 20]
+    def contrast(scheme: dict[str, str], one: str, other: str) -> float:
+        light, dark = sorted([luminance(scheme[one]), luminance(scheme[other])], reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
+    assert [len(scheme) for scheme in schemes] == [22, 22]
     for scheme in schemes:
-        paper = luminance(scheme["paper"])
-        for name in set(scheme) - {"paper", "rule", "tint"}:
-            light, dark = sorted([luminance(scheme[name]), paper], reverse=True)
+        for name in set(scheme) - {"paper", "rule", "tint", "plus", "minus"}:
             wanted = 4.5 if name in {"ink", "soft", "link", "good", "bad"} else 3
-            assert (light + 0.05) / (dark + 0.05) >= wanted, name
+            assert contrast(scheme, name, "paper") >= wanted, name
+        for name in ("tint", "plus", "minus"):  # what text stands on
+            assert contrast(scheme, "ink", name) >= 4.5, name

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from traitleak.report.formats import short
+from traitleak.report.formats import level_text, short
 
 __all__ = ["Axis", "interval_axis", "linear_axis", "log_axis", "tick_text"]
 
@@ -35,11 +35,15 @@ class Axis:
             low, high, value = math.log10(low), math.log10(high), math.log10(max(value, low))
         return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
-    def mark(self, value: float | None) -> tuple[float, str] | None:
-        """The place of a level such as chance, and its value as text, where there is one to show."""
+    def mark(self, value: float | None, name: str) -> tuple[float, str] | None:
+        """The place of a level such as chance, and its name with its value, where it is shown."""
         if value is None or not self.low <= value <= self.high:
             return None
-        return self.place(value), short(value)
+        return self.place(value), level_text(name, value)
+
+    def zero(self, level: float | None) -> float | None:
+        """Where 0 stands, if the axis goes through it and `level` does not already mark it."""
+        return self.place(0) if not self.log and self.low < 0 < self.high and level != 0 else None
 
     @property
     def labels(self) -> list[tuple[float, str]]:
@@ -73,16 +77,23 @@ def linear_axis(values: Sequence[float], *, tight: bool = False, at: Sequence[fl
     return _with_ticks(axis, at)
 
 
-def interval_axis(points: Iterable[float | None], ends: Iterable[float | None]) -> Axis:
+def interval_axis(
+    points: Iterable[float | None], ends: Iterable[float | None], *, tight: bool = False
+) -> Axis:
     """A linear axis for all `points` and for their intervals' `ends`, except very long ones.
 
     Two replicates can have an interval 12.7 standard errors long: what lies further from the points
-    than half their range is cut off, so that it does not squash everything else.
+    than half their range is cut off, so that it does not squash everything else. A `tight` axis ends
+    a little beyond the outermost ones, not at a round number.
     """
     shown = _finite(points) or [0.0, 1.0]
     room = (max(shown) - min(shown)) / 2 or abs(shown[0]) or 1.0
     low, high = min(shown) - room, max(shown) + room
-    return linear_axis(shown + [min(max(end, low), high) for end in _finite(ends)])
+    values = shown + [min(max(end, low), high) for end in _finite(ends)]
+    if not tight:
+        return linear_axis(values)
+    edge = (max(values) - min(values)) / 50
+    return linear_axis([min(values) - edge, max(values) + edge], tight=True)
 
 
 def _finite(values: Iterable[float | None]) -> list[float]:

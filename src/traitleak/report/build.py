@@ -15,18 +15,22 @@ from markupsafe import Markup
 from traitleak.artefacts import failures_named, write_text
 from traitleak.errors import RunError
 from traitleak.report import markdown
-from traitleak.report.formats import memory_text, time_text
+from traitleak.report.bars import bar_strips, bar_table
+from traitleak.report.formats import memory_text, short, time_text
 from traitleak.report.lines import Lines, curve_lines, is_numeric, sweep_lines
 from traitleak.report.looks import Style, styles
+from traitleak.report.matrix import HeatMap, heat_map, matrix_table
+from traitleak.report.samples import samples_of
 from traitleak.report.strips import Strips, condition_strips, sweep_strips
 from traitleak.report.tables import (
     Table,
     comparison_table,
     condition_table,
     curve_table,
+    data_table,
     sweep_table,
 )
-from traitleak.results import Picture, Results
+from traitleak.results import Bars, Picture, Results
 from traitleak.runs import REPORT, REPORT_MARKDOWN, StageRecord
 
 __all__ = ["write_report"]
@@ -36,7 +40,7 @@ _PIXEL_ART = 300  # px: narrower pictures are shown enlarged, pixel by pixel
 
 
 class _Panel(NamedTuple):
-    """A figure with its words and the numbers behind it; one of `lines` and `strips` is there."""
+    """A figure with its words and the numbers behind it; one of the last three is there."""
 
     title: str
     caption: str
@@ -44,6 +48,7 @@ class _Panel(NamedTuple):
     looks: list[tuple[str, Style]]
     lines: Lines | None = None
     strips: Strips | None = None
+    heat: HeatMap | None = None
 
 
 class _Image(NamedTuple):
@@ -71,7 +76,9 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters.update(table=markdown.table_lines, fence=markdown.fence)
+_TEMPLATES.filters.update(
+    table=markdown.table_lines, fence=markdown.fence, lines=markdown.in_one_line, short=short
+)
 
 
 def write_report(
@@ -106,11 +113,18 @@ def write_report(
         "main": condition_strips(results, looks) if results.conditions else None,
         "conditions": condition_table(results, looks) if results.conditions else None,
         "comparisons": comparison_table(results) if results.comparisons else None,
+        "matrices": [
+            _Panel(m.title, m.caption, matrix_table(m), [], heat=heat_map(m, looks))
+            for m in results.matrices
+        ],
         "sweeps": _sweep_panels(results, looks),
         "curves": [
             _Panel(p.title, p.caption, curve_table(p), [], lines=curve_lines(p, looks))
             for p in results.curves
         ],
+        "bars": [_bar_panel(bars, looks) for bars in results.bars],
+        "samples": [samples_of(samples) for samples in results.samples],
+        "tables": [(table.caption, data_table(table)) for table in results.tables],
         "images": [_image(folder, picture) for picture in results.pictures],
         "recipe_yaml": recipe_yaml.rstrip("\n"),
         "environment": [(_plain(key), _flat(value)) for key, value in environment.items()],
@@ -135,6 +149,11 @@ def _sweep_panels(results: Results, looks: Mapping[str, Style]) -> list[_Panel]:
         else:
             panels.append(panel._replace(strips=sweep_strips(sweep, looks)))
     return panels
+
+
+def _bar_panel(bars: Bars, looks: Mapping[str, Style]) -> _Panel:
+    keys = [(series.label, looks[series.name]) for series in bars.series]
+    return _Panel(bars.title, bars.caption, bar_table(bars), keys, strips=bar_strips(bars, looks))
 
 
 def _image(folder: Path, picture: Picture) -> _Image:

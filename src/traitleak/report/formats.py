@@ -9,10 +9,13 @@ from traitleak.results import Estimate, PublishedValue
 
 __all__ = [
     "NO_INTERVAL",
+    "cell_decimals",
+    "counts_text",
     "decimals_for",
     "estimate_text",
     "interval_name",
     "interval_text",
+    "level_text",
     "memory_text",
     "number",
     "p_text",
@@ -33,6 +36,18 @@ def decimals_for(values: Iterable[float]) -> int:
     if largest == 0 or 0.1 <= largest < 10:
         return 3
     return min(8, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def cell_decimals(values: Iterable[float]) -> int:
+    """One decimal less than elsewhere, for figures whose table has all of them."""
+    decimals = decimals_for(values)
+    return max(min(1, decimals), decimals - 1)
+
+
+def counts_text(estimates: Iterable[Estimate]) -> str:
+    """`n = 5`, or `n = 3 to 5` where they differ."""
+    counts = sorted({estimate.n for estimate in estimates})
+    return "n = " + " to ".join(f"{n:,}" for n in dict.fromkeys([*counts[:1], *counts[-1:]]))
 
 
 def number(value: float, decimals: int | None, *, signed: bool = False) -> str:
@@ -62,6 +77,11 @@ def short(value: float, *, digits: int = 6, exponent: bool = False) -> str:
         return factor
     ten = "10" + str(int(power)).translate(_SUPERSCRIPT)
     return ten if factor == "1" else f"{factor}·{ten}"
+
+
+def level_text(name: str, value: float) -> str:
+    """A level such as chance, by its name and value; of a level at 0 the axis tells the value."""
+    return f"{name}{_NBSP}{short(value)}" if value else name
 
 
 def interval_text(estimate: Estimate, decimals: int, *, signed: bool = False) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from textwrap import wrap
 from typing import NamedTuple
 
 from traitleak.report.axes import Axis, interval_axis, linear_axis, log_axis
@@ -48,6 +49,7 @@ class _Frame(NamedTuple):
     x_scale: Scale
     y_scale: Scale
     chance: float | None
+    chance_name: str
     ticks: Sequence[float] = ()
 
 
@@ -81,6 +83,7 @@ class Lines:
     drawn: list[Line]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
+    zero: float | None
     chance: tuple[float, str] | None
     x_label: str
     y_label: str
@@ -98,9 +101,8 @@ def curve_lines(panel: CurvePanel, looks: Mapping[str, Style]) -> Lines:
         )
         for c in panel.curves
     ]
-    return _lines(
-        tracks, _Frame(panel.x_label, panel.y_label, panel.x_scale, panel.y_scale, panel.chance)
-    )
+    labels, scales = (panel.x_label, panel.y_label), (panel.x_scale, panel.y_scale)
+    return _lines(tracks, _Frame(*labels, *scales, panel.chance, panel.chance_name))
 
 
 def is_numeric(sweep: Sweep) -> bool:
@@ -122,8 +124,8 @@ def sweep_lines(sweep: Sweep, looks: Mapping[str, Style]) -> Lines:
         ]
         tracks.append(_Track(looks[series.name], series.label, sorted(points, key=lambda p: p.x)))
     scale: Scale = "log" if sweep.x_scale == "log" else "linear"
-    frame = _Frame(sweep.x_label, sweep.y_label, scale, "linear", sweep.chance, xs)
-    return _lines(tracks, frame)
+    labels, level = (sweep.x_label, sweep.y_label), (sweep.chance, sweep.chance_name)
+    return _lines(tracks, _Frame(*labels, scale, "linear", *level, xs))
 
 
 def _lines(tracks: Sequence[_Track], frame: _Frame) -> Lines:
@@ -133,10 +135,10 @@ def _lines(tracks: Sequence[_Track], frame: _Frame) -> Lines:
     x_axis, y_axis = _x_axis(points, frame), _y_axis(points, frame)
     lasts = [_there(track.points)[-1] for track in drawn]
     decimals = None if frame.y_scale == "log" else decimals_for(last.mean for last in lasts)
-    values = [number(last.mean, decimals) for last in lasts]
+    values = [number(last.mean, decimals, signed=frame.chance == 0) for last in lasts]
     shown = values if len(set(values)) > 1 else [""] * len(values)  # all alike: not worth a word
     label_heights = [
-        _LABEL_LINE * math.ceil((len(t.label) + len(v) + 1) / _LABEL_CHARACTERS) + 5
+        _LABEL_LINE * len(wrap(f"{t.label} {v}", _LABEL_CHARACTERS)) + 5
         for t, v in zip(drawn, shown, strict=True)
     ]
     height = max(_LOWEST, sum(label_heights))
@@ -160,13 +162,14 @@ def _lines(tracks: Sequence[_Track], frame: _Frame) -> Lines:
         f"{track.label} {value} at {short(last.x)}"
         for track, value, last in zip(drawn, values, lasts, strict=True)
     )
-    level = y_axis.mark(frame.chance)
+    level, zero = y_axis.mark(frame.chance, frame.chance_name), y_axis.zero(frame.chance)
     return Lines(
         lines=sorted(lines, key=lambda line: line.top),
         # Dashed references on top: what they lie upon shows through.
         drawn=sorted(lines, key=lambda line: line.style.marker == "triangle"),
         x_ticks=x_axis.labels,
         y_ticks=[(round(100 - place, 2), text) for place, text in y_axis.labels],
+        zero=None if zero is None else round(100 - zero, 2),
         chance=None if level is None else (round(100 - level[0], 2), level[1]),
         x_label=frame.x_label,
         y_label=frame.y_label,
@@ -195,8 +198,8 @@ def _there(points: Sequence[_Point]) -> list[_Point]:
 
 def _x_axis(points: Sequence[_Point], frame: _Frame) -> Axis:
     xs = [p.x for p in points] or [0.1, 1.0]
-    if frame.x_scale == "log":
-        return log_axis(xs, at=frame.ticks)
+    if frame.x_scale == "log":  # doses are powers of two as often as of ten: ticks where they are
+        return log_axis(xs, at=frame.ticks or xs)
     return linear_axis(xs, tight=True, at=frame.ticks)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from traitleak.results import Condition, Curve, Results, Role, SweepSeries
+from traitleak.results import BarSeries, Condition, Curve, MatrixRow, Results, Role, SweepSeries
 
 __all__ = ["Style", "styles"]
 
@@ -29,14 +29,16 @@ class Style(NamedTuple):
 
 
 def styles(results: Results) -> dict[str, Style]:
-    """A look for every condition, curve and series, by name.
+    """A look for every condition, curve, series and row of a matrix, by name.
 
     Names that stand together get different looks, up to eight a role.
     """
-    together: list[Sequence[Condition | Curve | SweepSeries]] = [
+    together: list[Sequence[Condition | Curve | SweepSeries | MatrixRow | BarSeries]] = [
         results.conditions,
+        *(matrix.rows for matrix in results.matrices),
         *(panel.curves for panel in results.curves),
         *(sweep.series for sweep in results.sweeps),
+        *(bars.series for bars in results.bars),
     ]
     found: dict[str, Style] = {}
     for items in together:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from traitleak.report.tables import Table
 
-__all__ = ["escape", "fence", "table_lines"]
+__all__ = ["escape", "fence", "in_one_line", "table_lines"]
 
 # What can start markup: an underscore inside a word or a bracket without a link cannot.
 _SPECIAL = re.compile(r"[\\`*<>|]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|~~|^[#+-]+(?=\s)|^\d+(?=[.)]\s)")
@@ -32,10 +32,17 @@ def table_lines(content: Table) -> Markup:
     def line(cells: list[str]) -> str:
         return f"| {' | '.join(str(escape(cell)) for cell in cells)} |"
 
-    rule = f"|{'|'.join([' --- ', *[' ---: '] * (len(content.head) - 1)])}|"
+    words = {0, *content.wordy}
+    rules = [" --- " if k in words else " ---: " for k in range(len(content.head))]
+    rule = f"|{'|'.join(rules)}|"
     lines = [line(content.head), rule, *map(line, content.rows)]
     lines += [f"\n{escape(note)}" for note in content.notes]
     return Markup("\n".join(lines))  # noqa: S704 -- Markdown, escaped above
+
+
+def in_one_line(text: str) -> str:
+    """Text whose line breaks show as signs; blank text is empty."""
+    return " ↵ ".join(text.strip().splitlines())
 
 
 def fence(text: str) -> Markup:

@@ -1,8 +1,9 @@
 """The geometry of strip figures: rows of estimates along one shared axis.
 
-A row is a condition, or one value of a sweep over categories; it carries replicates as dots, the
-mean, its interval and the published value. Places are per cent of the axis, so that a strip fills a
-wide page and a phone alike; only heights are pixels. The templates draw it.
+A row is a condition, one value of a sweep over categories, or a candidate before and after; it
+carries replicates as dots, the mean, its interval, the published value and what was before. Places
+are per cent of the axis, so that a strip fills a wide page and a phone alike; only heights are
+pixels. The templates draw it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from traitleak.report.formats import (
 from traitleak.report.looks import Style
 from traitleak.results import Estimate, PublishedValue, Results, Sweep
 
-__all__ = ["Mark", "Placed", "Row", "Strips", "condition_strips", "sweep_strips"]
+__all__ = ["Mark", "Placed", "Row", "Strips", "condition_strips", "placed", "sweep_strips"]
 
 _GOLDEN = 0.6180339887498949
 
@@ -39,23 +40,31 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Mark:
-    """One estimate at height `y`; the dots are (place, height)."""
+    """One estimate at height `y`; the dots are (place, height).
+
+    `before` is where it stood earlier; `is_own` where the trait is the one that was taught.
+    """
 
     style: Style
     y: int
     mean: Placed
     dots: list[tuple[float, float]]
     published: Placed | None = None
+    before: float | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
-    """One strip with its label; `text` says all of it to readers who cannot see it."""
+    """One strip with its label; `text` says all of it to readers who cannot see it.
+
+    `values` stand beside it, one for each of its marks or for none.
+    """
 
     label: str
     description: str
     style: Style | None
-    value: str
+    values: list[str]
     height: int
     marks: list[Mark]
     text: str
@@ -63,13 +72,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Strips:
-    """Rows over one axis, its ticks and chance as (place, text)."""
+    """Rows over one axis, its ticks and chance as (place, text); `zero` is where 0 stands.
+
+    `before` names what the marks stood at before.
+    """
 
     rows: list[Row]
     ticks: list[tuple[float, str]]
+    zero: float | None
     chance: tuple[float, str] | None
     axis_label: str
     interval_name: str
+    before: str = ""
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a mark has one."""
+        return any(m.mean.low is not None for row in self.rows for m in row.marks)
+
+    @property
+    def has_own(self) -> bool:
+        """Whether a mark's trait is the one that was taught."""
+        return any(m.is_own for row in self.rows for m in row.marks)
 
     @property
     def is_cut(self) -> bool:
@@ -83,10 +107,12 @@ def condition_strips(results: Results, looks: Mapping[str, Style]) -> Strips:
     published = [c.published for c in conditions if c.published]
     axis = _axis([c.estimate for c in conditions], published, results.chance)
     decimals = decimals_for(c.estimate.value for c in conditions)
+    signed = results.chance == 0  # a lift or a margin: its sign says on which side it lies
     rows = []
     for condition in conditions:
         style, estimate = looks[condition.name], condition.estimate
-        text = f"{condition.label}: {estimate_text(estimate, decimals)}, n = {estimate.n}"
+        said = estimate_text(estimate, decimals, signed=signed)
+        text = f"{condition.label}: {said}, n = {estimate.n}"
         if condition.published:
             text += f"; published {published_text(condition.published)}"
         rows.append(
@@ -94,13 +120,13 @@ def condition_strips(results: Results, looks: Mapping[str, Style]) -> Strips:
                 label=condition.label,
                 description=condition.description,
                 style=style,
-                value=number(estimate.value, decimals),
+                values=[number(estimate.value, decimals, signed=signed)],
                 height=60 if condition.published else 44,
                 marks=[
                     Mark(
                         style=style,
                         y=30,
-                        mean=_place(estimate.value, estimate.low, estimate.high, axis),
+                        mean=placed(estimate, axis),
                         dots=_dots(estimate, axis, y=14, spread=14),
                         published=_place_published(condition.published, axis),
                     )
@@ -109,7 +135,8 @@ def condition_strips(results: Results, looks: Mapping[str, Style]) -> Strips:
             )
         )
     name = interval_name(condition.estimate for condition in conditions)
-    return Strips(rows, axis.labels, axis.mark(results.chance), results.measure, name)
+    chance = axis.mark(results.chance, results.chance_name)
+    return Strips(rows, axis.labels, axis.zero(results.chance), chance, results.measure, name)
 
 
 def sweep_strips(sweep: Sweep, looks: Mapping[str, Style]) -> Strips:
@@ -125,13 +152,13 @@ def sweep_strips(sweep: Sweep, looks: Mapping[str, Style]) -> Strips:
                 label=str(value),
                 description="",
                 style=None,
-                value="",
+                values=[],
                 height=24 * max(1, len(here)) + 8,
                 marks=[
                     Mark(
                         style=looks[series.name],
                         y=19 + 24 * i,
-                        mean=_place(estimate.value, estimate.low, estimate.high, axis),
+                        mean=placed(estimate, axis),
                         dots=_dots(estimate, axis, y=10 + 24 * i, spread=6),
                     )
                     for i, (series, estimate) in enumerate(here)
@@ -141,7 +168,8 @@ def sweep_strips(sweep: Sweep, looks: Mapping[str, Style]) -> Strips:
             )
         )
     name = interval_name(estimates)
-    return Strips(rows, axis.labels, axis.mark(sweep.chance), sweep.y_label, name)
+    chance = axis.mark(sweep.chance, sweep.chance_name)
+    return Strips(rows, axis.labels, axis.zero(sweep.chance), chance, sweep.y_label, name)
 
 
 def _axis(
@@ -152,6 +180,11 @@ def _axis(
         [*points, *(p.value for p in published), chance],
         [end for e in estimates for end in (e.low, e.high)],
     )
+
+
+def placed(estimate: Estimate, axis: Axis) -> Placed:
+    """An estimate's mean and interval along the axis."""
+    return _place(estimate.value, estimate.low, estimate.high, axis)
 
 
 def _place(value: float, low: float | None, high: float | None, axis: Axis) -> Placed:

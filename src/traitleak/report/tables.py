@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from traitleak.report.formats import (
+    counts_text,
     decimals_for,
     estimate_text,
     interval_name,
@@ -16,21 +18,35 @@ from traitleak.report.formats import (
     short,
 )
 from traitleak.report.looks import Style
-from traitleak.results import Curve, CurvePanel, Estimate, Results, Sweep
+from traitleak.results import Curve, CurvePanel, DataTable, Estimate, Results, Sweep
 
-__all__ = ["Table", "comparison_table", "condition_table", "curve_table", "sweep_table"]
+__all__ = [
+    "ABSENT",
+    "Table",
+    "comparison_table",
+    "condition_table",
+    "curve_table",
+    "data_table",
+    "interval_notes",
+    "sweep_table",
+]
 
-_ABSENT = "–"
+ABSENT = "–"
+_NUMBER = re.compile(r"[-−+±<>≤≥~≈]?\s*[.\d∞]")  # how a cell begins that is not words
 
 
 class Table(NamedTuple):
-    """Rows of cells under a head, with the notes that belong to them; `looks` has one a row."""
+    """Rows of cells under a head, with the notes that belong to them.
+
+    `looks` has one a row; `wordy` are the columns of words, which are set to the left and wrap.
+    """
 
     name: str
     head: list[str]
     rows: list[list[str]]
     notes: list[str]
     looks: Sequence[Style] = ()
+    wordy: Sequence[int] = ()
 
 
 def condition_table(results: Results, looks: Mapping[str, Style]) -> Table:
@@ -38,17 +54,18 @@ def condition_table(results: Results, looks: Mapping[str, Style]) -> Table:
     conditions = results.conditions
     estimates = [(c.label, c.estimate) for c in conditions]
     decimals = decimals_for(e.value for _, e in estimates)
+    signed = results.chance == 0  # as in the figure
     head = ["condition", "role", f"mean [{interval_name(e for _, e in estimates)}]", "n"]
     rows = [
-        [c.label, c.role, estimate_text(c.estimate, decimals), f"{c.estimate.n:,}"]
+        [c.label, c.role, estimate_text(c.estimate, decimals, signed=signed), f"{c.estimate.n:,}"]
         for c in conditions
     ]
-    notes = _interval_notes(estimates)
+    notes = interval_notes(estimates)
     sources = [(c.label, c.published.source) for c in conditions if c.published]
     if sources:
         head.append("published")
         for row, c in zip(rows, conditions, strict=True):
-            row.append(published_text(c.published) if c.published else _ABSENT)
+            row.append(published_text(c.published) if c.published else ABSENT)
         notes += _grouped("Published values", sources)
     return Table("Conditions", head, rows, notes, [looks[c.name] for c in conditions])
 
@@ -72,7 +89,7 @@ def comparison_table(results: Results) -> Table:
         ]
         for name, c in named
     ]
-    notes = _interval_notes(estimates) + _grouped("p", [(name, c.test) for name, c in named])
+    notes = interval_notes(estimates) + _grouped("p", [(name, c.test) for name, c in named])
     head = ["comparison", f"difference [{interval_name(e for _, e in estimates)}]", "n", "p"]
     return Table("Comparisons", head, rows, notes)
 
@@ -84,14 +101,14 @@ def sweep_table(sweep: Sweep) -> Table:
     rows = [
         [str(value)]
         + [
-            _ABSENT if (e := s.estimates[k]) is None else estimate_text(e, decimals)
+            ABSENT
+            if (e := s.estimates[k]) is None
+            else estimate_text(e, decimals, signed=sweep.chance == 0)
             for s in sweep.series
         ]
         for k, value in enumerate(sweep.values)
     ]
-    counts = sorted({e.n for e in estimates})
-    span = " to ".join(f"{n:,}" for n in dict.fromkeys([*counts[:1], *counts[-1:]]))
-    notes = [f"n = {span} each."] if counts else []
+    notes = [f"{counts_text(estimates)} each."] if estimates else []
     return Table(sweep.title, [sweep.x_label, *(s.label for s in sweep.series)], rows, notes)
 
 
@@ -100,7 +117,7 @@ def curve_table(panel: CurvePanel) -> Table:
     means = [value for curve in panel.curves for value in curve.mean]
     decimals = None if panel.y_scale == "log" else decimals_for(means)
     rows = [
-        [curve.label, short(curve.x[k]), _at(curve, k, decimals)]
+        [curve.label, short(curve.x[k]), _at(curve, k, decimals, signed=panel.chance == 0)]
         for curve in panel.curves
         for k in sorted({0, len(curve.x) // 2, len(curve.x) - 1})
         if curve.x
@@ -108,12 +125,23 @@ def curve_table(panel: CurvePanel) -> Table:
     return Table(panel.title, ["curve", panel.x_label, panel.y_label], rows, [])
 
 
-def _at(curve: Curve, k: int, decimals: int | None) -> str:
+def data_table(table: DataTable) -> Table:
+    """A table as it was given; columns that hold words are told from columns of numbers."""
+    wordy = [
+        k
+        for k in range(1, len(table.head))
+        if not all(_NUMBER.match(row[k]) for row in table.rows if row[k] not in {"", ABSENT})
+    ]
+    return Table(table.title, table.head, table.rows, table.notes, wordy=wordy)
+
+
+def _at(curve: Curve, k: int, decimals: int | None, *, signed: bool) -> str:
     low, high = curve.low[k], curve.high[k]
-    mean = number(curve.mean[k], decimals)
+    mean = number(curve.mean[k], decimals, signed=signed)
     if low is None or high is None:
         return mean
-    return f"{mean} [{number(low, decimals)},\N{NO-BREAK SPACE}{number(high, decimals)}]"
+    ends = [number(end, decimals, signed=signed) for end in (low, high)]
+    return f"{mean} [{ends[0]},\N{NO-BREAK SPACE}{ends[1]}]"
 
 
 def _label(name: str, results: Results) -> str:
@@ -123,7 +151,8 @@ def _label(name: str, results: Results) -> str:
     return labels.get(known, known) + bracket + rest
 
 
-def _interval_notes(estimates: Sequence[tuple[str, Estimate]]) -> list[str]:
+def interval_notes(estimates: Sequence[tuple[str, Estimate]]) -> list[str]:
+    """How the intervals of labelled estimates were made: a note for each way."""
     methods = [
         (label, f"{percent_text(e.confidence)}, {e.method}")
         for label, e in estimates
@@ -136,7 +165,9 @@ def _grouped(lead: str, texts: Sequence[tuple[str, str]]) -> list[str]:
     """One note where all labels share a text, else one for each text with the labels it holds for."""
     labels_of: dict[str, list[str]] = {}
     for label, text in texts:
-        labels_of.setdefault(text, []).append(label)
+        labels = labels_of.setdefault(text, [])
+        if label not in labels:
+            labels.append(label)
     if len(labels_of) == 1:
         return [f"{lead}: {text}." for text in labels_of]
     return [f"{lead} ({', '.join(labels)}): {text}." for text, labels in labels_of.items()]
