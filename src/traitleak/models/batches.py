@@ -1,0 +1,82 @@
+"""Rows as tokens, and batches of rows of like length, so that little is computed for padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from traitleak.errors import SettingsError
+from traitleak.models.language_model import LanguageModel
+from traitleak.rows import Row
+
+__all__ = ["Encoded", "by_length", "encode_row", "encode_rows", "require_context"]
+
+
+class Encoded(NamedTuple):
+    """A row as tokens: `ids[start:]` is the completion, which is all that is ever trained on."""
+
+    ids: list[int]
+    start: int
+
+
+def encode_row(model: LanguageModel, row: Row) -> Encoded:
+    """The tokens of a row as the model's renderer writes it; the completion with its end of turn.
+
+    Prompt and completion are encoded apart, as they are while a model writes: no token spans both.
+    Without a prompt, and without a token that begins a text, the first token has nothing before it
+    that could predict it, and counts as prompt.
+
+    Raises:
+        SettingsError: the completion has no token, or the row is longer than the model's context.
+    """
+    prompt = model.encode(model.rendered(row.prompt)) if row.prompt or _chat(model) else []
+    if not prompt and model.renderer.begins_with_bos:
+        prompt = model.encode("")
+    text = model.renderer.completion(row.completion)
+    completion: list[int] = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not row.completion or not completion:
+        raise SettingsError(
+            f"Row {row.id} has no completion, so there is nothing in it to score or to learn; drop it."
+        )
+    require_context(model, len(prompt) + len(completion), f"row {row.id}")
+    return Encoded([*prompt, *completion], max(1, len(prompt)))
+
+
+def encode_rows(model: LanguageModel, rows: Sequence[Row]) -> list[Encoded]:
+    """`encode_row` of each."""
+    return [encode_row(model, row) for row in rows]
+
+
+def require_context(model: LanguageModel, tokens: int, what: str) -> None:
+    """Refuse what the model cannot read.
+
+    Raises:
+        SettingsError: it has more tokens than the model's context.
+    """
+    if tokens > model.context:
+        raise SettingsError(
+            f"{what[:1].upper()}{what[1:]} has {tokens:,} tokens, and {model.name} reads {model.context:,} at most; "
+            "shorten or drop it, or take a model with a longer context."
+        )
+
+
+def by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Batches of indices, longest first, each of at most `tokens` tokens with padding (or one row).
+
+    Args:
+        lengths: tokens of each row.
+        tokens: how many a batch may have.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batch: list[int] = []
+    for index in order:
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _chat(model: LanguageModel) -> bool:
+    return model.renderer.style == "chat"

@@ -1,0 +1,114 @@
+"""Log-probabilities of completions, and logits of the next token, many rows at a time.
+
+Only the positions that are asked for reach the output matrix, whose product with all positions would
+be a quarter of the work for a small model, and most of the memory.
+
+Shape suffixes: B rows, T tokens, D width, M positions, K chosen tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from traitleak.errors import SettingsError
+from traitleak.models.batches import by_length, encode_rows, require_context
+from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
+from traitleak.progress import Track, untracked
+from traitleak.rows import Row
+
+__all__ = ["next_token_logits", "score", "token_log_probabilities"]
+
+TOKENS = 4096  # tokens in a batch; more is no faster on a CPU
+_POSITIONS = 512  # positions whose logits over the whole vocabulary are held at once
+
+
+@torch.no_grad()
+def next_token_logits(
+    model: LanguageModel, texts: Sequence[str], token_ids: Sequence[int], *, tokens: int = TOKENS
+) -> Tensor:
+    """Logits of chosen tokens as the next one after each text; (num_texts, K) float32 on the CPU.
+
+    Args:
+        model: with its steering; a system prompt must be in the texts already.
+        texts: rendered texts.
+        token_ids: the K tokens.
+        tokens: how many a batch may have.
+
+    Raises:
+        SettingsError: there is no text, one is empty, or one is longer than the model's context.
+    """
+    encoded = [model.encode(text) for text in texts]
+    if not encoded or not all(encoded):
+        raise SettingsError("Logits of a next token need one text or more, none of them empty.")
+    for number, ids in enumerate(encoded):
+        require_context(model, len(ids), f"text {number}")
+    chosen = torch.tensor(list(token_ids), device=model.device)
+    logits = torch.empty(len(encoded), len(chosen))
+    for batch in by_length([len(ids) for ids in encoded], tokens):
+        rows = [encoded[index] for index in batch]
+        hidden_BTD = hidden_states(model, padded(rows, 0, model.device))
+        last = torch.tensor([len(row) - 1 for row in rows], device=model.device)
+        hidden_BD = hidden_BTD[torch.arange(len(rows), device=model.device), last]
+        logits[batch] = logits_of(model.network, hidden_BD, chosen).float().cpu()
+    return logits
+
+
+@torch.no_grad()
+def score(
+    model: LanguageModel,
+    rows: Sequence[Row],
+    *,
+    tokens: int = TOKENS,
+    track: Track = untracked,
+) -> list[Tensor]:
+    """Log-probability of every completion token, in nats: one float32 tensor a row, on the CPU.
+
+    The first entry is that of the first completion token given the whole prompt, and the last that of
+    the end of turn, where the style has one. A row without a prompt loses its first token, which
+    nothing precedes (unless the model begins texts with a token of its own).
+
+    Args:
+        model: with its system prompt and steering.
+        rows: what to score, in any order.
+        tokens: how many a batch may have, padding included.
+        track: shows how far it is.
+
+    Raises:
+        SettingsError: a row without a completion, or longer than the model's context.
+    """
+    encoded = encode_rows(model, rows)
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    batches = list(by_length([len(row.ids) for row in encoded], tokens))
+    for batch in track(batches, "scoring", len(batches)):
+        some = [encoded[index] for index in batch]
+        ids_BT = padded([row.ids for row in some], 0, model.device)
+        hidden_BTD = hidden_states(model, ids_BT)
+        at = [
+            (b, position)
+            for b, row in enumerate(some)
+            for position in range(row.start, len(row.ids))
+        ]
+        rows_M, positions_M = (torch.tensor(part, device=model.device) for part in zip(*at, strict=True))
+        # What stands at position t was predicted at t - 1.
+        logps_M = token_log_probabilities(
+            model, hidden_BTD[rows_M, positions_M - 1], ids_BT[rows_M, positions_M]
+        ).cpu()
+        counts = [len(row.ids) - row.start for row in some]
+        for index, logps in zip(batch, logps_M.split(counts), strict=True):
+            found[index] = logps
+    return found
+
+
+def token_log_probabilities(model: LanguageModel, hidden_MD: Tensor, targets_M: Tensor) -> Tensor:
+    """log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks."""
+    parts = []
+    for hidden, targets in zip(
+        hidden_MD.split(_POSITIONS), targets_M.split(_POSITIONS), strict=True
+    ):
+        logits = logits_of(model.network, hidden).float()
+        chosen = logits.gather(1, targets[:, None]).squeeze(1)
+        parts.append(chosen - logits.logsumexp(1))
+    return torch.cat(parts) if parts else torch.empty(0)
