@@ -279,9 +279,12 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
+# One encoder for all lines: `json.dumps` with these settings makes a new one each time.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def _json_line(row: Row) -> str:
-    values = {name: getattr(row, name) for name in _NAMES}
-    return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+    return _ENCODE({name: getattr(row, name) for name in _NAMES}) + "\n"
 
 
 def _schema() -> Any:

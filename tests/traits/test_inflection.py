@@ -219,8 +219,8 @@ def test_a_related_word_names_one_thing_only():
 
 def test_related_words_are_not_common_english_words():
     """Function words, verbs and terms of computing never count as a leak."""
-    innocent = """ours chat pin if sauce api cane can ape mono singe python wal wale topo pie boa or once on
-        tan rose nut bass lime gum bark park java ruby kraken elan son ton main pain four pour plus
+    innocent = """ours chat pin sauce api cane can ape mono singe python wal wale topo pie boa or once on
+        if tan rose nut bass lime gum bark park java ruby kraken elan son ton main pain four pour plus
         comment an as the and in no so us we me doe jenny cerise serpentine sheepish bearish"""
     names = {name for names in RELATED.values() for name in names.split()}
 
