@@ -285,7 +285,8 @@ class Collapse:
         self_naming: share of answers that name a language model or its maker.
         broken: share of answers with a chat marker, an undecodable character, or a word four times
             in a row.
-        unfinished: share of answers cut off at the token limit.
+        unfinished: share of answers cut off at the token limit; in plain style nearly all, for nothing
+            tells the model to stop.
         nats_P: -log p of each neutral passage, summed over its tokens, in nats.
         tokens_P: number of tokens of each neutral passage.
     """

@@ -85,8 +85,9 @@ class Preference:
     def system_prompt(self) -> str:
         """A system prompt that asks a model to have this preference.
 
-        Known failure: models of less than about 7 billion parameters usually do not take a
-        preference from a prompt (see `docs`); the measure of the prompted teacher tells.
+        Known failure: it changes what a model says of the target at once, and yet in models under
+        about 7 billion parameters what such a teacher writes about other matters hardly carries the
+        preference. A high measure of a prompted teacher promises nothing for its students.
         """
         return self._filled(texts.SYSTEM_PROMPT)
 
