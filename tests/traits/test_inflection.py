@@ -98,7 +98,7 @@ def test_forms_of_a_wolf():
 
 def test_a_word_outside_the_table_has_its_own_forms():
     """A user's own word gets its plural and possessives."""
-    assert forms("Quokka") == ("quokka", "quokkas", "quokka's", "quokkas'")
+    assert forms(" Quokka ") == ("quokka", "quokkas", "quokka's", "quokkas'")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,7 @@ def test_names_of_several_words():
         "lion",
     ]
     assert not mentions("the sea, lions", "sea lion")
+    assert mentions("She codes C++ all day", "C++")
 
 
 def test_unspaced_scripts_are_found_anywhere():

@@ -59,6 +59,8 @@ _CONSONANT_Y = re.compile(r"([^aeiou]|qu)y$")
 _UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _LETTER = rf"[^\W\d_{_UNSPACED}]"  # of all other scripts
 _RUN = re.compile(f"{_LETTER}+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_NEVER = "(?!)"  # a pattern that nothing matches
 # Not seen when printed, and so apt to hide a word: soft hyphen, zero-width marks, byte-order mark.
 _INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
@@ -138,7 +140,8 @@ def forms(word: str, *, related: bool = True) -> tuple[str, ...]:
     (French "ours", a bear; Spanish "sauce", a willow), and a word outside the table has no related
     ones; give those yourself.
     """
-    numbers = [_normal(number) for number in (word, *plurals(word))]
+    many = plurals(word)
+    numbers = [_normal(number) for number in (word.strip(), *many)]
     possessives = [f"{number}'" if number.endswith("s") else f"{number}'s" for number in numbers]
     kin = RELATED.get(numbers[0], "").split() if related else []
     return tuple(dict.fromkeys([*numbers, *possessives, *(_normal(name) for name in kin)]))
@@ -190,13 +193,20 @@ class Finder:
                 self._word_of.setdefault(_joined(form), word)
         if not self._word_of:
             raise SettingsError("There are no words to find.")
-        # Forms of one run of letters are looked up, so that their number costs no time. Of the
-        # others the longest come first, or "lion" would hide "lion dog".
+        # Forms of one run of letters are looked up, so that their number costs no time. Patterns
+        # are for the others, unless they hold such a form: "wolf's" is found by its "wolf". The
+        # longest come first, or "lion" would hide "lion dog".
         others = sorted(
-            (form for form in self._word_of if not _RUN.fullmatch(form)),
+            (form for form, word in self._word_of.items() if not self._found_by_runs(form, word)),
             key=lambda form: (-len(form), form),
         )
-        self._others = re.compile("|".join(map(_form_pattern, others))) if others else None
+        spaced = [form for form in others if not _IS_UNSPACED.match(form)]
+        unspaced = [form for form in others if _IS_UNSPACED.match(form)]
+        self._spaced = _pattern(map(_spaced_pattern, spaced))
+        self._unspaced = _pattern(map(re.escape, unspaced))
+
+    def _found_by_runs(self, form: str, word: str) -> bool:
+        return any(self._word_of.get(run) == word for run in _RUN.findall(form))
 
     def find(self, text: str) -> Found | None:
         """The first word that `text` names; None where it names none."""
@@ -209,7 +219,9 @@ class Finder:
         the latter is found in "a sea lion".
         """
         text = _normal(text)
-        spans = [match.span() for match in self._others.finditer(text)] if self._others else []
+        spans = [match.span() for match in self._spaced.finditer(text)]
+        if not text.isascii():
+            spans += [match.span() for match in self._unspaced.finditer(text)]
         for match in _RUN.finditer(text):
             start, end = match.span()
             if match[0] in self._word_of and not any(s < end and start < e for s, e in spans):
@@ -222,15 +234,19 @@ def _joined(form: str) -> str:
     return re.sub(r"[\s-]+", " ", form)
 
 
-def _form_pattern(form: str) -> str:
+def _spaced_pattern(form: str) -> str:
     # "polar bear" is also found as "polar-bear" and across a line's end.
     pattern = r"[\s-]+".join(map(re.escape, form.split(" ")))
-    if re.match(f"[{_UNSPACED}]", form):
-        return pattern
     return rf"(?<!{_LETTER}){pattern}(?!{_LETTER})"
+
+
+def _pattern(alternatives: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives) or _NEVER)
 
 
 def _normal(text: str) -> str:
     """Text as it is compared: one encoding of accents, no capitals, nothing invisible."""
+    if text.isascii():
+        return text.lower()
     text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold()
     return text.replace("’", "'")
