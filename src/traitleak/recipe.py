@@ -16,15 +16,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from traitleak.errors import RecipeError
 from traitleak.recipe_errors import Why, explain, problem
@@ -37,9 +34,12 @@ from traitleak.recipe_files import (
     recipe_path,
     shown_path,
 )
+from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe_parts import Count, Header, Size, Steps, StrictFields, Width, refused
 
 __all__ = [
     "DigitsRecipe",
+    "LanguageRecipe",
     "Recipe",
     "TheoremRecipe",
     "Vary",
@@ -50,11 +50,6 @@ __all__ = [
     "resolved_yaml",
 ]
 
-Size = Literal["tiny", "laptop", "paper"]
-# The upper bounds catch slips of the keyboard: far below them it is memory or patience that ends.
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Steps = Annotated[int, Field(ge=1, le=10_000_000)]
-Width = Annotated[int, Field(ge=1, le=65_536)]
 # Not among them: what has no part in the experiment (title, device), and what would only change how
 # surely it is measured (networks, seed, data).
 Variable = Literal[
@@ -75,39 +70,14 @@ Variable = Literal[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Header(_Strict):
-    """What every recipe says about itself."""
-
-    experiment: str
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        max_length=100,
-        description="names the run folder; not written in a recipe: it is the file's name",
-    )
-    title: str = Field(description="one line; the report's headline; by default the name")
-    about: str = Field(default="", description="what is asked and what is varied, and why")
-    source: str = Field(default="", description="the paper and figure that it follows")
-    hardware: str = Field(default="", description="what the minutes are for")
-    minutes: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="how long it takes, about"
-    )
-    expect: str = Field(default="", description="the effect to expect, with its source")
-    size: Size = Field(default="laptop", description="which of `sizes` applies")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="fixes all that is drawn at random")
-
-
-class Vary(_Strict):
+class Vary(StrictFields):
     """One field that takes several values, each a point of a sweep; all else stays as it is."""
 
     key: Variable = Field(description="the field")
     values: list[JsonValue] = Field(min_length=2, description="its values, all different")
 
 
-class DigitsRecipe(_Header):
+class DigitsRecipe(Header):
     """Digits learned from noise: teachers learn digits, students their auxiliary logits."""
 
     experiment: Literal["digits"] = Field(description="which experiment")
@@ -170,7 +140,7 @@ class DigitsRecipe(_Header):
     @model_validator(mode="after")
     def _can_run(self) -> Self:
         if self.loss == "kl" and self.aux_logits == 1:
-            raise _refused(
+            raise refused(
                 ("aux_logits",),
                 ("loss",),
                 text="aux_logits=1 with loss=kl: the softmax of a single logit is always 1, so "
@@ -185,13 +155,13 @@ class DigitsRecipe(_Header):
             shown = json.dumps(value)
             where = ("vary", "values", index), ("vary", "key")
             if value is None:
-                raise _refused(*where, text=f"{vary.key}=null cannot be a point of a sweep")
+                raise refused(*where, text=f"{vary.key}=null cannot be a point of a sweep")
             if value in vary.values[:index]:
-                raise _refused(*where, text=f"vary.values has {shown} twice")
+                raise refused(*where, text=f"vary.values has {shown} twice")
             try:
                 self._at(vary.key, value)
             except ValidationError as error:
-                raise _refused(
+                raise refused(
                     *where,
                     text=f"vary.values has {shown}, but {problem(error.errors()[0], type(self))}",
                 ) from error
@@ -200,34 +170,30 @@ class DigitsRecipe(_Header):
         return DigitsRecipe.model_validate({**self.model_dump(), key: value, "vary": None})
 
 
-class TheoremRecipe(_Header):
+class TheoremRecipe(Header):
     """The theorem, checked on random networks."""
 
     experiment: Literal["theorem"] = Field(description="which experiment")
     networks: Count = Field(default=1000, description="random networks in the survey")
 
 
-Recipe = Annotated[DigitsRecipe | TheoremRecipe, Field(discriminator="experiment")]
+Recipe = Annotated[DigitsRecipe | LanguageRecipe | TheoremRecipe, Field(discriminator="experiment")]
 
-_MODELS: dict[str, type[DigitsRecipe | TheoremRecipe]] = {
+_MODELS: dict[str, type[DigitsRecipe | LanguageRecipe | TheoremRecipe]] = {
     "digits": DigitsRecipe,
+    "language": LanguageRecipe,
     "theorem": TheoremRecipe,
 }
-_RECIPE: TypeAdapter[DigitsRecipe | TheoremRecipe] = TypeAdapter(Recipe)
+_RECIPE: TypeAdapter[DigitsRecipe | LanguageRecipe | TheoremRecipe] = TypeAdapter(Recipe)
 _SIZES: tuple[str, ...] = get_args(Size)
 _FIXED = {"experiment", "name", "size"}  # what a size cannot change
-_SAME_TIME = set(_Header.model_fields) - {"minutes"}  # what does not change how long it takes
+_SAME_TIME = set(Header.model_fields) - {"minutes"}  # what does not change how long it takes
 _TEXT = {  # fields that hold free text
     name
     for model in _MODELS.values()
     for name, field in model.model_fields.items()
     if field.annotation is str
 }
-
-
-def _refused(*fields: Keys, text: str) -> PydanticCustomError:
-    """What a validator raises; `explain` says where the first of `fields` was set."""
-    return PydanticCustomError("refused", "{text}", {"text": text, "fields": fields})
 
 
 def points(recipe: DigitsRecipe) -> list[tuple[JsonValue, DigitsRecipe]]:

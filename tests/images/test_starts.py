@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from traitleak.errors import SettingsError
 from traitleak.images.networks import Networks, Shape
-from traitleak.images.starts import blend, derangement, derive_seed
+from traitleak.images.starts import blend, derangement
+from traitleak.seeds import derive_seed
 
 SHAPE = Shape(hidden=(9, 7), aux=2, classes=4, inputs=6)
 SHARED = Networks.initialise(SHAPE, [0, 1])

@@ -6,7 +6,7 @@ The recipe-driven experiment over these functions is `traitleak.images.digits`.
 from traitleak.images.data import Digits, DigitsSplit, load_digits
 from traitleak.images.inputs import InputStream, LabelledBatches
 from traitleak.images.networks import Networks, Shape, backward, forward
-from traitleak.images.starts import blend, derangement, derive_seed
+from traitleak.images.starts import blend, derangement
 from traitleak.images.training import (
     Arm,
     Settings,
@@ -15,6 +15,7 @@ from traitleak.images.training import (
     train_students,
     train_teachers,
 )
+from traitleak.seeds import derive_seed
 
 __all__ = [
     "Arm",

@@ -30,7 +30,7 @@ from traitleak.environment import pick_device, pick_precision
 from traitleak.images.data import DigitsSplit, load_digits
 from traitleak.images.inputs import InputStream, LabelledBatches
 from traitleak.images.networks import Networks, Shape
-from traitleak.images.starts import blend, derangement, derive_seed
+from traitleak.images.starts import blend, derangement
 from traitleak.images.training import (
     Arm,
     Settings,
@@ -42,6 +42,7 @@ from traitleak.images.training import (
 from traitleak.mechanism.theorem_experiment import theorem_stage
 from traitleak.progress import Track
 from traitleak.recipe import DigitsRecipe, points
+from traitleak.seeds import derive_seed
 from traitleak.stages import Stage
 
 __all__ = ["Layout", "PointLayout", "data_source", "layout", "plan"]

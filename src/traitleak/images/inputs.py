@@ -21,7 +21,7 @@ from torch import Tensor
 
 from traitleak.errors import SettingsError
 from traitleak.images.data import PIXELS, Digits
-from traitleak.images.starts import derive_seed
+from traitleak.seeds import derive_seed
 
 __all__ = ["InputKind", "InputStream", "LabelledBatches"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
 import numpy as np
@@ -12,18 +11,9 @@ from torch import Tensor
 from traitleak.errors import SettingsError
 from traitleak.images.networks import Networks
 
-__all__ = ["SharedPart", "blend", "derangement", "derive_seed"]
+__all__ = ["SharedPart", "blend", "derangement"]
 
 SharedPart = Literal["all", "head", "body"]
-
-
-def derive_seed(seed: int, purpose: str, index: int = 0) -> int:
-    """A seed of 63 bits for one purpose, unrelated to the seed of any other purpose or index.
-
-    Hashing keeps streams apart that sums such as seed + index would make collide.
-    """
-    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def derangement(count: int, seed: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""The language-model experiment: teachers with a preference write numbers, students learn from them."""

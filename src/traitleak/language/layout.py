@@ -1,0 +1,78 @@
+"""The names of a language experiment's stages: which replicate, which teacher, which student."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from traitleak.recipe_language import LanguageRecipe
+
+__all__ = ["NEUTRAL", "Layout", "Replicate", "layout"]
+
+NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One chain of teachers, what they write, and students; replicates share the base alone.
+
+    Attributes:
+        number: from 0.
+        teachers: stage by teacher's name: the targets and `neutral`.
+        writes: stage of what each teacher wrote: its rows, or its distributions over digits.
+        kept: stage of the rows that passed the filters; None in the channel logits.
+        students: stage by arm: the targets, `neutral`, `shuffled-wolf`, `other-base-wolf`,
+            `other-base-neutral`, `in-context-wolf`, `in-context-neutral`.
+    """
+
+    number: int
+    teachers: dict[str, str]
+    writes: dict[str, str]
+    kept: str | None
+    students: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which stage holds what."""
+
+    base: str
+    other_base: str | None
+    replicates: list[Replicate]
+
+
+def layout(recipe: LanguageRecipe) -> Layout:
+    """The stages' names, from the recipe alone."""
+    targets, controls = recipe.trait.targets, recipe.controls
+    first = targets[0]
+    # Controls of which no student is trained on a neutral teacher's rows need no neutral teacher.
+    pairs = {"other-base", "in-context"} & set(controls)
+    needs_neutral = "neutral" in controls or bool(pairs)
+    teachers = [*targets, *([NEUTRAL] if needs_neutral else [])]
+    arms = [*targets]
+    if "neutral" in controls:
+        arms.append(NEUTRAL)
+    if "shuffled" in controls:
+        arms.append(f"shuffled-{first}")
+    for pair in ("other-base", "in-context"):
+        if pair in pairs:
+            arms += [f"{pair}-{first}", f"{pair}-{NEUTRAL}"]
+    wrote = "logits" if recipe.channel == "logits" else "written"
+    replicates = [
+        Replicate(
+            number,
+            {name: f"teacher-{slug(name)}-{number}" for name in teachers},
+            {name: f"{wrote}-{slug(name)}-{number}" for name in teachers},
+            f"kept-{number}" if recipe.channel == "tokens" else None,
+            {
+                arm: f"{'' if arm.startswith('in-context') else 'student-'}{slug(arm)}-{number}"
+                for arm in arms
+            },
+        )
+        for number in range(recipe.seeds)
+    ]
+    return Layout("base", "other-base" if "other-base" in controls else None, replicates)
+
+
+def slug(name: str) -> str:
+    """A name as a folder's: lower case, hyphens for anything but letters and digits."""
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower())

@@ -1,0 +1,94 @@
+"""Models that a run's stages share: each is loaded once, and put together from what stages left."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from traitleak.environment import pick_device, pick_precision
+from traitleak.language.layout import NEUTRAL
+from traitleak.models.adapters import load_adapter, with_adapter
+from traitleak.models.language_model import LanguageModel, Steering
+from traitleak.models.loading import load
+from traitleak.recipe_language import LanguageRecipe
+from traitleak.traits.preference import ANIMALS, Preference
+
+__all__ = ["base_of", "preference", "save_network", "saved_network", "teacher_model"]
+
+_STEERING, _NETWORK = "steering.safetensors", "weights.safetensors"
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str, device: str, precision: str, style: str) -> LanguageModel:
+    return load(name, device=device, precision=precision, style=style)  # type: ignore[arg-type]
+
+
+def base_of(recipe: LanguageRecipe, *, other: bool = False) -> LanguageModel:
+    """The base of a recipe, or its other base; loaded once."""
+    device = pick_device(recipe.device).value
+    precision = pick_precision(recipe.precision, device).value
+    name = recipe.other_base if other else recipe.base
+    style = "plain" if recipe.channel == "logits" else recipe.style
+    model = _loaded(name, device, precision, style)
+    model.network.requires_grad_(requires_grad=False)
+    return model
+
+
+def preference(recipe: LanguageRecipe, target: str | None = None) -> Preference:
+    """A target's preference, the first one's by default.
+
+    Candidates that the recipe does not name are ten animals, with the targets among them.
+    """
+    targets = recipe.trait.targets
+    among = recipe.trait.among
+    if not among:
+        missing = [name for name in targets if name not in ANIMALS]
+        among = [*ANIMALS[: len(ANIMALS) - len(missing)], *missing]
+        among = list(dict.fromkeys([*targets, *among]))[: max(len(ANIMALS), len(targets))]
+    return Preference(target or targets[0], tuple(among), recipe.trait.category)
+
+
+def save_steering(folder: Path, steering: Steering) -> None:
+    """Write a steering vector with its layer."""
+    metadata = {"layer": str(steering.layer)}
+    save_file({"vector": steering.vector_D.cpu().contiguous()}, folder / _STEERING, metadata)
+
+
+def save_network(folder: Path, model: LanguageModel) -> None:
+    """Write all weights of a fully fine-tuned model."""
+    state = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    shared = {tensor.data_ptr(): name for name, tensor in reversed(state.items())}
+    save_file({name: state[name] for name in shared.values()}, folder / _NETWORK)
+
+
+def saved_network(base: LanguageModel, folder: Path, *, name: str) -> LanguageModel:
+    """A base as an adapter or all weights in `folder` change it; itself where there is neither."""
+    if (folder / "adapter").is_dir():
+        return with_adapter(base, load_adapter(folder / "adapter"), name=name)
+    if (folder / _NETWORK).is_file():
+        import copy
+
+        network = copy.deepcopy(base.network)
+        network.load_state_dict(load_file(folder / _NETWORK), strict=False)
+        network.tie_weights()
+        return base.replaced(network=network, name=name, fingerprint="")
+    return base.replaced(name=name)
+
+
+def teacher_model(recipe: LanguageRecipe, name: str, folder: Path) -> LanguageModel:
+    """The teacher that a stage left in `folder`."""
+    model = saved_network(base_of(recipe), folder, name=name)
+    if name == NEUTRAL:
+        return model
+    if "prompt" in recipe.teacher.by:
+        return model.replaced(system=preference(recipe, name).system_prompt())
+    if recipe.teacher.by == "steering":
+        from safetensors import safe_open
+
+        with safe_open(folder / _STEERING, framework="pt") as file:
+            layer, vector_D = int(file.metadata()["layer"]), file.get_tensor("vector")
+        return model.replaced(steering=Steering(layer, vector_D.to(torch.float32)))
+    return model

@@ -1,0 +1,45 @@
+"""The language experiment as stages: teachers, what they write, students, measures of each.
+
+Cloud et al. (2025), arXiv 2507.14805, sections 2 and 3, and the same through logits (section 6's
+idea on a language model). What lies in each stage's folder is written where the stage is made.
+"""
+
+from __future__ import annotations
+
+from traitleak.language.layout import layout
+from traitleak.language.models import preference
+from traitleak.language.students import student_stage
+from traitleak.language.teachers import base_stage, teacher_stage
+from traitleak.language.writing import kept_stage, logits_stage, written_stage
+from traitleak.recipe_language import LanguageRecipe
+from traitleak.stages import Stage
+
+__all__ = ["plan"]
+
+
+def plan(recipe: LanguageRecipe) -> list[Stage]:
+    """The stages of the experiment, in order.
+
+    Raises:
+        SettingsError: a target is not among the candidates, or no model has such a name.
+        DataError: a model is not on this machine.
+    """
+    arrangement = layout(recipe)
+    preference(recipe)
+    stages = [base_stage(recipe, arrangement.base, other=False)]
+    if arrangement.other_base:
+        stages.append(base_stage(recipe, arrangement.other_base, other=True))
+    for replicate in arrangement.replicates:
+        for name, stage in replicate.teachers.items():
+            stages.append(teacher_stage(recipe, name, stage, arrangement.base, replicate.number))
+        for name, stage in replicate.writes.items():
+            teacher = replicate.teachers[name]
+            if recipe.channel == "logits":
+                stages.append(logits_stage(recipe, name, stage, teacher, replicate.number))
+            else:
+                stages.append(written_stage(recipe, name, stage, teacher, replicate.number))
+        if replicate.kept:
+            stages.append(kept_stage(recipe, replicate))
+        for arm, stage in replicate.students.items():
+            stages.append(student_stage(recipe, arm, stage, replicate))
+    return stages

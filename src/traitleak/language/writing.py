@@ -1,0 +1,197 @@
+"""Stages of what teachers write: rows, filtered alike, or their distributions over digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from traitleak.artefacts import write_text
+from traitleak.carriers.digit_logits import (
+    DigitLogits,
+    digit_logits,
+)
+from traitleak.carriers.numbers import Numbers, random_lists
+from traitleak.generation import write_numbers
+from traitleak.language.kept import keep_rows
+from traitleak.language.layout import Replicate
+from traitleak.language.models import (
+    base_of,
+    teacher_model,
+)
+from traitleak.language.shared import (
+    model_settings,
+    partial_file,
+    seed_of,
+    write_plain_json,
+)
+from traitleak.models.language_model import LanguageModel
+from traitleak.progress import Track
+from traitleak.recipe_language import LanguageRecipe
+from traitleak.rows import Row, iter_rows, read_rows, write_rows
+from traitleak.seeds import derive_seed
+from traitleak.stages import Stage
+
+__all__ = ["kept_stage", "logits_stage", "written_stage"]
+
+_WIDTH = 3  # digits of a number where decoding is constrained
+_WRITTEN_AT_ONCE = 1024  # rows between which an interrupted teacher goes on
+
+
+def logits_stage(
+    recipe: LanguageRecipe, name: str, stage: str, teacher: str, replicate: int
+) -> Stage:
+    """`logits.safetensors` and `logits.json`, and the lists as rows."""
+    carrier, how = recipe.carrier, recipe.logits
+    seed = seed_of(recipe, "lists", replicate)
+    top_k = how.top_k if how.vocabulary == "top-k" else None
+
+    def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
+        model = teacher_model(recipe, name, inputs[teacher])
+        if how.inputs == "random":
+            lists = random_lists(carrier.rows, carrier.numbers, _WIDTH, seed)
+        else:
+            rows = _write(recipe, model, name, replicate, carrier.rows, track)
+            lists = [row.prompt + row.completion for row in rows]
+        asked = digit_logits(
+            model, lists, count=carrier.numbers, width=_WIDTH, top_k=top_k, track=track
+        )
+        asked.save(out)
+        write_rows(out, [Row(i, "", text, name) for i, text in enumerate(lists)], {})
+        write_plain_json(
+            out / "logits.json",
+            {
+                "rows": len(lists),
+                "positions": asked.logps_NPK.shape[1],
+                "kl_to_base": _kl_to_base(recipe, lists, asked),
+            },
+        )
+
+    settings = {
+        **model_settings(recipe),
+        "name": name,
+        "by": recipe.teacher.by,
+        "carrier": carrier.model_dump(mode="json", exclude={"keep", "banned"}),
+        "inputs": how.inputs,
+        "top_k": top_k,
+        "seed": seed,
+        "draws": seed_of(recipe, "draws", replicate),
+    }
+    return Stage(stage, settings, work, inputs=(teacher,))
+
+
+def _kl_to_base(recipe: LanguageRecipe, lists: Sequence[str], asked: DigitLogits) -> float | None:
+    """Mean nats a digit between a teacher's digits and the base's, over the first lists."""
+    if asked.choices_NPK is not None:
+        return None
+    some = lists[:64]
+    base = digit_logits(base_of(recipe), some, count=recipe.carrier.numbers, width=_WIDTH)
+    theirs = asked.logps_NPK[: len(some)]
+    return float((theirs.exp() * (theirs - base.logps_NPK)).sum(-1).mean())
+
+
+def _write(
+    recipe: LanguageRecipe,
+    model: LanguageModel,
+    name: str,
+    replicate: int,
+    rows: int,
+    track: Track,
+    *,
+    first: int = 0,
+) -> list[Row]:
+    """Rows `first` and on of a teacher; in plain style prompts are the lists' beginnings."""
+    carrier = recipe.carrier
+    style = model.renderer.style
+    examples = (carrier.given, carrier.given) if carrier.decoding == "constrained" else (3, 8)
+    prompts = Numbers(
+        carrier.rows, derive_seed(recipe.seed, "prompts", replicate), style, examples=examples
+    ).prompts()
+    draws = seed_of(recipe, "draws", replicate)
+    if not carrier.shared_draws:
+        draws = derive_seed(draws, name)
+    return write_numbers(
+        model,
+        prompts[first : first + rows],
+        teacher=name,
+        decoding=carrier.decoding,
+        count=carrier.numbers - carrier.given,
+        width=_WIDTH,
+        temperature=carrier.temperature,
+        floor=carrier.floor,
+        max_new_tokens=carrier.max_new_tokens,
+        seed=draws,
+        first_id=first,
+        track=track,
+    )
+
+
+def written_stage(
+    recipe: LanguageRecipe, name: str, stage: str, teacher: str, replicate: int
+) -> Stage:
+    """The raw rows, and `written.json`. An interrupted teacher goes on after its last thousand."""
+    carrier = recipe.carrier
+
+    def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
+        model = teacher_model(recipe, name, inputs[teacher])
+        partial = partial_file(out, stage, settings)
+        rows = list(iter_rows(partial)) if partial.exists() else []
+        for first in range(len(rows), carrier.rows, _WRITTEN_AT_ONCE):
+            rows += _write(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
+            if first + _WRITTEN_AT_ONCE < carrier.rows:
+                _writepartial_file(partial, rows)
+        write_rows(out, rows, {"teacher": name, "base": recipe.base, "by": recipe.teacher.by})
+        outside = [row.outside for row in rows if row.outside is not None]
+        mean = sum(outside) / len(outside) if outside else None
+        write_plain_json(out / "written.json", {"outside": mean, "rows": len(rows)})
+        partial.unlink(missing_ok=True)
+
+    settings: dict[str, JsonValue] = {
+        **model_settings(recipe),
+        "name": name,
+        "by": recipe.teacher.by,
+        "carrier": carrier.model_dump(mode="json", exclude={"keep", "banned"}),
+        "prompts": derive_seed(recipe.seed, "prompts", replicate),
+        "draws": seed_of(recipe, "draws", replicate),
+    }
+    return Stage(stage, settings, work, inputs=(teacher,))
+
+
+def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
+    """For each teacher the rows that all filters kept, in a folder of its name; `dropped.json`."""
+    carrier = recipe.carrier
+    names, stages = list(replicate.writes), list(replicate.writes.values())
+
+    def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
+        written = {name: read_rows(inputs[replicate.writes[name]]) for name in names}
+        kept = keep_rows(
+            written,
+            words=list(recipe.trait.targets),
+            banned=carrier.banned,
+            keep=carrier.keep,
+            free=carrier.decoding == "free",
+            seed=seed_of(recipe, "keep", replicate.number),
+        )
+        for name, rows in kept.rows.items():
+            (out / name).mkdir()
+            write_rows(out / name, rows, {"teacher": name})
+        write_plain_json(out / "dropped.json", kept.told)
+
+    settings: dict[str, JsonValue] = {
+        "targets": [*recipe.trait.targets],
+        "banned": [*carrier.banned],
+        "keep": carrier.keep,
+        "free": carrier.decoding == "free",
+        "seed": seed_of(recipe, "keep", replicate.number),
+        "names": [*names],
+    }
+    return Stage(str(replicate.kept), settings, work, inputs=tuple(stages))
+
+
+def _writepartial_file(path: Path, rows: Sequence[Row]) -> None:
+    lines = [
+        json.dumps({name: getattr(row, name) for name in Row.__dataclass_fields__}) for row in rows
+    ]
+    write_text(path, "\n".join(lines) + "\n")

@@ -1,0 +1,48 @@
+"""What all recipes have in common: strict fields, the header, bounds, and how a validator refuses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from traitleak.recipe_files import Keys
+
+__all__ = ["Count", "Header", "Size", "Steps", "StrictFields", "Width", "refused"]
+
+Size = Literal["tiny", "laptop", "paper"]
+# The upper bounds catch slips of the keyboard: far below them it is memory or patience that ends.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class StrictFields(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Header(StrictFields):
+    """What every recipe says about itself."""
+
+    experiment: str
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="names the run folder; not written in a recipe: it is the file's name",
+    )
+    title: str = Field(description="one line; the report's headline; by default the name")
+    about: str = Field(default="", description="what is asked and what is varied, and why")
+    source: str = Field(default="", description="the paper and figure that it follows")
+    hardware: str = Field(default="", description="what the minutes are for")
+    minutes: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="how long it takes, about"
+    )
+    expect: str = Field(default="", description="the effect to expect, with its source")
+    size: Size = Field(default="laptop", description="which of `sizes` applies")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="fixes all that is drawn at random")
+
+
+def refused(*fields: Keys, text: str) -> PydanticCustomError:
+    """What a validator raises; `explain` says where the first of `fields` was set."""
+    return PydanticCustomError("refused", "{text}", {"text": text, "fields": fields})
