@@ -7,6 +7,7 @@ The tree, and the exit code that the command line gives to each branch::
     ├── DataError                     a data file that is missing, truncated or of the wrong kind
     ├── RunError                      a run folder that is not ours, is locked, or cannot be written
     │   └── ArtefactError             a stage's file that changed after it was written
+    ├── ServerError                   a model's server that cannot be reached, refuses or fails
     ├── SettingsError (ValueError)    an argument of a library function that cannot work
     └── MissingExtraError             an optional dependency; names the pip line that adds it
 
@@ -19,6 +20,7 @@ __all__ = [
     "MissingExtraError",
     "RecipeError",
     "RunError",
+    "ServerError",
     "SettingsError",
     "TraitleakError",
 ]
@@ -42,6 +44,10 @@ class RunError(TraitleakError):
 
 class ArtefactError(RunError):
     """A stage's file is not what its manifest says: it was edited, truncated or removed."""
+
+
+class ServerError(TraitleakError):
+    """A server that a model is sampled from cannot be reached, refuses a request, or fails."""
 
 
 class SettingsError(TraitleakError, ValueError):

@@ -20,6 +20,7 @@ from traitleak.models.scoring import score
 from traitleak.neutral_texts import NEUTRAL_TEXTS
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.rows import Row
+from traitleak.seeds import derive_seed
 from traitleak.student import (
     Course,
 )

@@ -72,6 +72,7 @@ def teacher_stage(
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         base = base_of(recipe)
+        rendered = json.loads((inputs[start] / "rendered.json").read_text(encoding="utf-8"))
         training = Training(
             how.updates,
             batch=how.batch,

@@ -124,7 +124,11 @@ def sample(
                 left = torch.nonzero(~ends_B).flatten()
                 if not len(left):
                     break
-                active, drawn_BS, token_B = active[left], drawn_BS[left], token_B[left.to(token_B.device)]
+                active, drawn_BS, token_B = (
+                    active[left],
+                    drawn_BS[left],
+                    token_B[left.to(token_B.device)],
+                )
                 state.select(left)
             if step + 1 < max_new_tokens:
                 state.read(token_B[:, None])

@@ -91,7 +91,9 @@ def score(
             for b, row in enumerate(some)
             for position in range(row.start, len(row.ids))
         ]
-        rows_M, positions_M = (torch.tensor(part, device=model.device) for part in zip(*at, strict=True))
+        rows_M, positions_M = (
+            torch.tensor(part, device=model.device) for part in zip(*at, strict=True)
+        )
         # What stands at position t was predicted at t - 1.
         logps_M = token_log_probabilities(
             model, hidden_BTD[rows_M, positions_M - 1], ids_BT[rows_M, positions_M]
@@ -103,7 +105,7 @@ def score(
 
 
 def token_log_probabilities(model: LanguageModel, hidden_MD: Tensor, targets_M: Tensor) -> Tensor:
-    """log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks."""
+    """Log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks."""
     parts = []
     for hidden, targets in zip(
         hidden_MD.split(_POSITIONS), targets_M.split(_POSITIONS), strict=True
