@@ -125,9 +125,7 @@ def teacher_stage(
                 "lift_high": estimate.high,
                 "min_lift": how.min_lift,
                 "took": name != NEUTRAL and lift.value >= (how.min_lift or 1.0),
-                "nats_per_token_base": json.loads((inputs[start] / "rendered.json").read_text())[
-                    "nats_per_token"
-                ],
+                "nats_per_token_base": rendered["nats_per_token"],
                 "nats_per_token": neutral_nats(model.replaced(system=None)),
             },
         )

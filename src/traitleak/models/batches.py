@@ -29,7 +29,8 @@ def encode_row(model: LanguageModel, row: Row) -> Encoded:
     Raises:
         SettingsError: the completion has no token, or the row is longer than the model's context.
     """
-    prompt = model.encode(model.rendered(row.prompt)) if row.prompt or _chat(model) else []
+    asked = row.prompt or model.system or _chat(model)
+    prompt = model.encode(model.rendered(row.prompt)) if asked else []
     if not prompt and model.renderer.begins_with_bos:
         prompt = model.encode("")
     text = model.renderer.completion(row.completion)
