@@ -1,0 +1,272 @@
+"""A language model by its name: found, read, checked, and given its renderer.
+
+The bundled models never touch the network. `hf/<id>` looks into the Hugging Face cache first, and goes
+to the hub only if the model is not there and the environment allows it (HF_HUB_OFFLINE=1 forbids it).
+Code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from traitleak.errors import DataError, SettingsError
+from traitleak.models.bundled import describe_models, on_this_machine
+from traitleak.models.convert import convert_bundled, convert_file, quiet
+from traitleak.models.names import ModelName, parse_name
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from traitleak.models.language_model import LanguageModel
+
+__all__ = ["describe_models", "load"]
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_HUB_SECONDS = (
+    10  # how long the hub may take to answer at all; the libraries' retries take a minute
+)
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads them
+
+# What transformers and pickle raise on files that are missing, damaged or of another kind.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ImportError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+
+
+def load(
+    name: str,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    style: Literal["auto", "chat", "plain"] = "auto",
+    say: Callable[[str], None] | None = None,
+) -> LanguageModel:
+    """Load a model.
+
+    Args:
+        name: see `names`.
+        device: `auto`, `cpu` or `cuda`.
+        precision: of the weights: `float32`, `bfloat16`, or `auto`; see `pick_precision`.
+        style: how prompts are rendered; see `make_renderer`.
+        say: gets a line where something takes long or must be known; by default it goes to stderr.
+
+    Raises:
+        SettingsError: the name means no model, or one without weights; the adapter does not fit; or
+            device, precision or style cannot be had.
+        DataError: the model or adapter is not there, damaged, or of another kind.
+        MissingExtraError: a GGUF file has to be converted and the library `gguf` is not installed.
+        RunError: the cache of converted models cannot be written.
+    """
+    import torch
+
+    from traitleak.environment import pick_device, pick_precision
+    from traitleak.models.chat import make_renderer
+    from traitleak.models.language_model import LanguageModel, check_head, weights_hash
+
+    say = say or _to_stderr
+    parsed = parse_name(name)
+    parsed.require_weights("Loading")
+    picked = pick_device(device).value
+    kind = pick_precision(precision, picked).value
+    for folder in parsed.adapters:  # before the minutes that the rest may take
+        _require_adapter(folder)
+    network, tokenizer, fingerprint = _weights(parsed, kind, say)
+    for folder in parsed.adapters:
+        network = _merged(network, folder, parsed)
+    network = network.to(torch.device(picked)).eval()  # type: ignore[arg-type]  # a decorator hides its type
+    check_head(network, parsed.text)
+    return LanguageModel(
+        parsed.text,
+        network,
+        tokenizer,
+        make_renderer(tokenizer, style),
+        fingerprint=fingerprint or weights_hash(network),
+    )
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _weights(
+    parsed: ModelName, precision: str, say: Callable[[str], None]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+    """Network, tokenizer, and the weights' hash where it is known already ("" where not)."""
+    if parsed.kind == "hf":
+        return *_hugging_face(parsed.target, precision), ""
+    if parsed.kind == "bundled":
+        converted = convert_bundled(parsed.target, say=say)
+    else:
+        converted = convert_file(Path(parsed.target).expanduser(), say=say)
+    known = precision == "float32" and not parsed.adapters
+    network, tokenizer = _read(str(converted.folder), precision, local=True)
+    return network, tokenizer, converted.fingerprint if known else ""
+
+
+def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    folder = Path(target).expanduser()
+    if folder.exists():
+        return _from_folder(folder, precision)
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", target):
+        raise SettingsError(
+            f"hf/{target}: there is no such folder, and it cannot be a model's id on the hub, which is "
+            "<owner>/<model>."
+        )
+    try:
+        return _read(target, precision, local=True)
+    except _unreadable() as in_cache:
+        if any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE):
+            raise DataError(
+                f"hf/{target} is not whole in the Hugging Face cache, and the hub may not be asked "
+                f"({' or '.join(_OFFLINE)} is set). {on_this_machine()}"
+            ) from in_cache
+    _ask_hub(target)
+    try:
+        return _read(target, precision, local=False)
+    except _unreadable() as error:
+        raise DataError(f"hf/{target} cannot be used: {_first_line(error)}") from error
+
+
+def _from_folder(folder: Path, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if (folder / _ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
+        raise SettingsError(
+            f"{folder} holds an adapter, not a model; name it on top of its base: <base>+{folder}."
+        )
+    if not (folder / "config.json").is_file():
+        raise DataError(
+            f"{folder} is not a model's folder: there is no config.json in it. "
+            "A GGUF file is named gguf/<file>."
+        )
+    try:
+        return _read(str(folder), precision, local=True)
+    except _unreadable() as error:
+        raise DataError(
+            f"The model in {folder} cannot be read ({_first_line(error)}); get it anew, or name another."
+        ) from error
+
+
+def _ask_hub(target: str) -> None:
+    """See that the hub is there and has the model, without the minute of retries that a read makes.
+
+    Raises:
+        DataError: it is not to be had; the text says why, and what is here instead.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        HfApi().model_info(target, timeout=_HUB_SECONDS)
+    except GatedRepoError as error:
+        raise DataError(
+            f"hf/{target} is gated: accept its terms on its page at the hub, and log in with "
+            f"`hf auth login` or HF_TOKEN. {on_this_machine()}"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise DataError(
+            f"There is no model {target} on the hub that you may read. {on_this_machine()}"
+        ) from error
+    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        raise _no_hub(target, error) from error
+    except Exception as error:
+        # The hub's client raises errors of whichever HTTP library its version is built on.
+        if type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore2", "requests"}:
+            raise _no_hub(target, error) from error
+        raise
+
+
+def _no_hub(target: str, error: Exception) -> DataError:
+    return DataError(
+        f"hf/{target} is not in the Hugging Face cache, and the hub cannot be reached "
+        f"({_first_line(error)}). {on_this_machine()}"
+    )
+
+
+def _read(
+    source: str, precision: str, *, local: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Network and tokenizer from a folder or id, with every weight from the files."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    read: Any = (
+        AutoModelForCausalLM.from_pretrained
+    )  # gives a pair here, which its types do not say
+    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        network, told = read(
+            source, dtype=getattr(torch, precision), output_loading_info=True, **options
+        )
+    missing = sorted(told["missing_keys"])
+    if missing:  # transformers would fill them with random numbers
+        raise DataError(
+            f"{source} lacks {len(missing)} weights of its network ({type(network).__name__}), such as "
+            f"{missing[0]}; it is damaged, or not a causal language model."
+        )
+    return network, tokenizer
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    from safetensors import SafetensorError
+
+    return (*_UNREADABLE, SafetensorError)
+
+
+def _first_line(error: BaseException) -> str:
+    line = next((line for line in str(error).splitlines() if line.strip()), "").strip().rstrip(".")
+    return line or type(error).__name__
+
+
+def _require_adapter(folder: Path) -> None:
+    if not (folder / _ADAPTER_CONFIG).is_file():
+        why = (
+            f"there is no {_ADAPTER_CONFIG} in it" if folder.is_dir() else "there is no such folder"
+        )
+        raise DataError(f"{folder} is not an adapter's folder: {why}.")
+
+
+def _merged(network: PreTrainedModel, folder: Path, parsed: ModelName) -> PreTrainedModel:
+    """The network with a PEFT adapter merged into its weights, in place.
+
+    Raises:
+        SettingsError: the adapter was made for another network.
+        DataError: its files are damaged.
+    """
+    from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
+
+    base = parsed.text.partition("+")[0]
+    try:
+        with quiet():
+            adapted = PeftModel.from_pretrained(network, str(folder), local_files_only=True)
+            expected = set(get_peft_model_state_dict(adapted))
+            found = set(load_peft_weights(str(folder), device="cpu"))
+            wrong = sorted(expected ^ found)
+            if not wrong:
+                merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    except _unreadable() as error:
+        raise SettingsError(
+            f"The adapter in {folder} cannot be put on {base} ({_first_line(error)}); it is damaged, or "
+            "was trained on another base."
+        ) from error
+    if wrong:
+        raise SettingsError(
+            f"The adapter in {folder} does not fit {base}: {len(wrong)} of its matrices have no "
+            f"counterpart, such as {wrong[0]}; name the base that it was trained on."
+        )
+    return merged
