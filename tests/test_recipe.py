@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from traitleak.errors import RecipeError
 from traitleak.recipe import (
     DigitsRecipe,
+    LanguageRecipe,
     TheoremRecipe,
     Variable,
     find_recipes,
@@ -22,6 +24,7 @@ from traitleak.recipe import (
     points,
     resolved_yaml,
 )
+from traitleak.recipe_parts import model_in
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = [path.stem for path in find_recipes()]
@@ -106,6 +109,54 @@ def test_size_wins_over_the_file_and_the_command_line_over_both(write):
     assert (tiny.networks, tiny.seed, tiny.size) == (4, 2, "tiny")
 
 
+def test_a_size_changes_the_parts_that_it_names(write):
+    """A size's mapping is laid over the file's: its parts count, the others stay."""
+    name = write(
+        "experiment: language\nstudent: {updates: 32, rank: 4}\ncarrier: {rows: 8}\n"
+        "sizes:\n  tiny: {student: {updates: 4, layers: [0]}, trait: {targets: [owl]}}\n"
+        "  paper: {student: {rank: null}}\n"
+    )
+    tiny, laptop, paper = (load_recipe(name, [f"size={s}"]) for s in ("tiny", "laptop", "paper"))
+    assert isinstance(tiny, LanguageRecipe)
+    assert (tiny.student.updates, tiny.student.rank, tiny.student.layers) == (4, 4, [0])
+    assert (tiny.trait.targets, tiny.carrier.rows) == (["owl"], 8)
+    assert isinstance(laptop, LanguageRecipe)
+    assert (laptop.student.updates, laptop.student.layers) == (32, None)
+    assert laptop.trait.targets == ["wolf", "lion"]
+    assert isinstance(paper, LanguageRecipe)
+    assert (paper.student.updates, paper.student.rank) == (32, None)
+    both = load_recipe(name, ["student.updates=256", "size=tiny"])
+    assert isinstance(both, LanguageRecipe)
+    assert both.student == tiny.student.model_copy(update={"updates": 256})
+
+
+def test_a_part_of_a_size_is_named_with_its_own_line(write):
+    """What a size changes is wrong on the size's line, what it leaves on the file's."""
+    name = write(
+        "experiment: language\nstudent:\n  updates: 8\n  rank: x\n"
+        "sizes:\n  tiny:\n    student:\n      rank: 0\n"
+    )
+    assert refusal(name, "size=tiny").startswith("mine.yaml:8: student.rank must be at least 1")
+    assert refusal(name, "student.rank=2").startswith("mine.yaml:8: ")
+    write(
+        "experiment: language\nstudent:\n  updates: 8\n  rank: x\n"
+        "sizes:\n  tiny:\n    student:\n      updates: 9\n"
+    )
+    assert refusal(name, "size=tiny").startswith("mine.yaml:4: student.rank must be a whole")
+
+
+def test_a_file_may_be_another_size_than_laptop(write):
+    """A file that says its size, and does not list it, is that size as it stands."""
+    name = write("experiment: digits\nsize: paper\nnetworks: 9\nsizes: {tiny: {networks: 2}}\n")
+    assert (load_recipe(name).size, load_recipe(name).networks) == ("paper", 9)
+    assert load_recipe(name, ["size=paper"]) == load_recipe(name)
+    assert load_recipe(name, ["size=tiny"]).networks == 2
+    assert "has no size laptop; it has tiny, paper." in refusal(name, "size=laptop")
+    chosen = write("experiment: digits\nsize: tiny\nsizes: {tiny: {networks: 2}}\n")
+    assert load_recipe(chosen).networks == 2
+    assert load_recipe(chosen, ["size=laptop"]).networks == 10
+
+
 def test_overrides_are_yaml_and_may_be_dotted():
     """Numbers, lists, null and dotted keys arrive as what they are; text arrives as typed."""
     recipe = load_recipe(
@@ -163,7 +214,8 @@ def test_exponents_need_no_dot(write, number):
     [
         ("aux_logit=2", "unknown key 'aux_logit'; did you mean 'aux_logits'?"),
         ("zzz=2", "unknown key 'zzz'; the keys are experiment, name,"),
-        ("vary.valuse=[0,1]", "unknown key 'valuse'; did you mean 'values'?"),
+        ("vary.valuse=[0,1]", "unknown key 'vary.valuse'; did you mean 'vary.values'?"),
+        ("key=fresh", "unknown key 'key'; did you mean 'vary.key'?"),
         ("networks=many", 'networks must be a whole number, not "many".'),
         ("networks=2.5", "networks must be a whole number, not 2.5."),
         ("networks=true", "networks must be a whole number, not true."),
@@ -199,7 +251,10 @@ def test_exponents_need_no_dot(write, number):
         ("name=../x", "name must be letters, digits, dots, hyphens and underscores"),
         ("vary=3", "vary must be a mapping, not 3."),
         ("vary.key=fresh", "the key 'vary.values' is missing."),
-        ("experiment=digts", 'experiment must be digits or theorem, not "digts"; did you mean'),
+        (
+            "experiment=digts",
+            'experiment must be digits, language or theorem, not "digts"; did you mean',
+        ),
     ],
 )
 def test_wrong_override_is_named_with_what_is_allowed(override, said):
@@ -210,6 +265,84 @@ def test_wrong_override_is_named_with_what_is_allowed(override, said):
     assert sentence.endswith((".", "?"))
     assert "pydantic" not in sentence
     assert "Input should" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("student.updatess=3", "unknown key 'student.updatess'; did you mean 'student.updates'?"),
+        ("student.seed=3", "unknown key 'student.seed'; did you mean 'seed'?"),
+        ("temperature=1", "unknown key 'temperature'; did you mean 'carrier.temperature'?"),
+        ("updates=9", "did you mean 'teacher.updates' or 'student.updates'?"),
+        ("trait.zzz=1", "unknown key 'trait.zzz'; the keys of trait are targets, among, category."),
+        ("student.updates=x", 'student.updates must be a whole number, not "x".'),
+        ("student.updates=0", "student.updates must be at least 1, not 0."),
+        ("student.updates=10000001", "student.updates must be at most 10,000,000, not 10000001."),
+        ("student.learning_rate=0", "student.learning_rate must be greater than 0, not 0."),
+        ("student.rank=4097", "student.rank must be at most 4,096, not 4097."),
+        ("student.layers=[0,-1]", "student.layers[1] must be at least 0, not -1."),
+        ("student.layers=[0,first]", 'student.layers[1] must be a whole number, not "first".'),
+        ("student=3", "student must be a mapping, not 3."),
+        ("student=", "student must be a mapping, not null."),
+        ("student=[1]", "student must be a mapping, not [1]."),
+        ("student.updates.x=3", 'student.updates must be a whole number, not {"x": 3}.'),
+        ("carrier.temperature=.inf", "carrier.temperature must be"),
+        ("carrier.banned=[1,two]", 'carrier.banned[1] must be a whole number, not "two".'),
+        ("carrier.rows=1", "carrier.rows must be at least 2, not 1."),
+        ("carrier.given=12", "carrier.given=12 leaves none of carrier.numbers=12 to write."),
+        ("carrier.keep=1025", "carrier.keep=1025 is more than carrier.rows=1024."),
+        ("carrier.floor=0.1", "carrier.floor is for carrier.decoding=free."),
+        ("teacher.by=magic", "teacher.by must be finetune, prompt, prompt+finetune or steering"),
+        ("teacher.min_lift=.nan", "teacher.min_lift must be a finite number"),
+        ("trait.targets=[]", "trait.targets must be a list of 1 or more, not []."),
+        ("trait.targets=wolf", 'trait.targets must be a list, not "wolf".'),
+        ("trait.targets=[1]", "trait.targets[0] must be text, not 1."),
+        ("trait.targets=[owl, owl]", "trait.targets has a target twice."),
+        ("trait.targets=[neutral]", "trait.targets has 'neutral', which names a control."),
+        ("trait.among=[lion, cat]", "trait.targets has 'wolf', which is not in trait.among: lion,"),
+        ("controls=[neutrl]", "not \"neutrl\"; did you mean 'neutral'?"),
+        ("controls=[neutral, neutral]", "controls has one twice."),
+        ("controls=[other-base]", "the control other-base needs another base in other_base"),
+        ("controls=[in-context]", "nobody wrote the random lists of channel=logits"),
+        ("student.accumulate=5", "student.accumulate=5 parts cannot be made of student.batch=4"),
+        ("style=chat", "channel=logits reads bare lists of numbers: style=plain."),
+        ("carrier.decoding=free", "channel=logits needs lists of one form: carrier.decoding="),
+        ("base=", 'base must be some text, not "".'),
+        ("seeds=0", "seeds must be at least 1, not 0."),
+    ],
+)
+def test_wrong_part_is_named_with_its_dotted_key(write, override, said):
+    """Inside a mapping, too, one sentence says which part is wrong and what is allowed."""
+    sentence = refusal(write("experiment: language\n"), override)
+    assert sentence.startswith(f"on the command line: {override}: ")
+    assert said in sentence
+    assert "Input should" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["controls=[other-base]", "other_base=smollm2-135m"], "needs another base"),
+        (
+            ["controls=[other-base]", "other_base=gemma3-270m", "logits.vocabulary=full"],
+            "another base has other tokens",
+        ),
+    ],
+)
+def test_parts_that_do_not_go_together_are_named(write, overrides, said):
+    """Where two parts clash the sentence stands at an override, and names both."""
+    sentence = refusal(write("experiment: language\n"), *overrides)
+    assert sentence.startswith("on the command line: ")
+    assert said in sentence
+
+
+def test_free_text_inside_a_mapping_arrives_as_typed(write):
+    """A part that holds text takes it as it stands, as fields of text do."""
+    name = write("experiment: language\n")
+    recipe = load_recipe(name, ["trait.category=sort: [of", "base=hf/me/a: b", "other_base=null"])
+    assert isinstance(recipe, LanguageRecipe)
+    assert recipe.trait.category == "sort: [of"
+    assert (recipe.base, recipe.other_base) == ("hf/me/a: b", "null")
 
 
 def test_minutes_are_stated_only_for_what_they_were_measured_on(write):
@@ -362,17 +495,66 @@ def test_schema_file_is_current():
 def test_schema_describes_files_with_a_description_on_every_field():
     """An editor is told of every key, sizes included, and demands `experiment` alone."""
     definitions = json_schema()["$defs"]
-    for model in (DigitsRecipe, TheoremRecipe):
+    for model in (DigitsRecipe, LanguageRecipe, TheoremRecipe):
         definition = definitions[model.__name__]
         assert definition["required"] == ["experiment"]
         assert set(definition["properties"]) == {*model.model_fields, "sizes"}
         assert all(field["description"] for field in definition["properties"].values())
+        for field in model.model_fields.values():
+            if inner := model_in(field):
+                parts = definitions[inner.__name__]
+                assert set(parts["properties"]) == set(inner.model_fields)
+                assert all(part["description"] for part in parts["properties"].values())
+                assert parts["additionalProperties"] is False
     for name in SHIPPED:
         content = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
-        model_name = "DigitsRecipe" if content["experiment"] == "digits" else "TheoremRecipe"
+        model_name = f"{content['experiment'].title()}Recipe"
         assert set(content) <= set(definitions[model_name]["properties"])
         for fields in content["sizes"].values():
             assert set(fields) <= set(definitions[f"{model_name}Size"]["properties"])
+
+
+# Values of every type that a field may have, most of them refused for any one field.
+ANY_VALUE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 300),
+    st.floats(0, 2, width=32),
+    st.sampled_from(["", "finetune", "prompt", "free", "tokens", "chat", "linear", "wolf"]),
+    st.text(max_size=12),
+    st.lists(st.sampled_from(["wolf", "lion", "owl", "neutral", "shuffled"]), max_size=3),
+    st.lists(st.integers(0, 30), max_size=3),
+)
+LEAVES = [
+    (name, part)
+    for name, field in LanguageRecipe.model_fields.items()
+    if name not in {"experiment", "name"}
+    for part in getattr(model_in(field), "model_fields", [None])
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(LEAVES), ANY_VALUE), max_size=12))
+def test_any_language_recipe_reads_back_the_same(tmp_path, changes):
+    """Whatever a recipe's parts are, its resolved file gives the same recipe, and the same file."""
+    recipe = LanguageRecipe(experiment="language", name="x", title="x")
+    for (name, part), value in changes:
+        inner = getattr(recipe, name).model_dump() | {part: value} if part else value
+        with suppress(ValidationError):
+            recipe = LanguageRecipe.model_validate({**recipe.model_dump(), name: inner})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(resolved_yaml(recipe), encoding="utf-8")
+    again = load_recipe(str(path))
+    assert again == recipe
+    assert resolved_yaml(again) == resolved_yaml(recipe)  # 16 and 16.0 would be two run folders
+
+
+def test_defaults_are_what_reading_them_gives(write):
+    """No default is of another type than the same value from a file: run folders depend on it."""
+    for experiment in ("digits", "language", "theorem"):
+        recipe = load_recipe(write(f"experiment: {experiment}\n"))
+        again = load_recipe(write(resolved_yaml(recipe)))
+        assert recipe.model_dump_json() == again.model_dump_json()
 
 
 def outcome(name: str, *overrides: str) -> str:
@@ -389,6 +571,23 @@ def test_no_override_does_worse_than_be_refused(key, value):
     """Whatever is typed as an override, a recipe comes out or a RecipeError that names it."""
     for text in (f"{key}={value}", f"hidden={value}", f"vary.values=[0,{value}]", key):
         refused = outcome("digits-alike", text)
+        assert not refused or refused.startswith("on the command line: ")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_override_of_a_part_does_worse_than_be_refused(tmp_path, key, value):
+    """The same of the parts of mappings, and of mappings that are given whole."""
+    path = tmp_path / "any.yaml"
+    path.write_text("experiment: language\nstudent: {updates: 8}\n", encoding="utf-8")
+    for text in (
+        f"student.{key}={value}",
+        f"student={value}",
+        f"trait.among={value}",
+        f"trait.targets=[{value}]",
+        f"carrier.{key}.x={value}",
+    ):
+        refused = outcome(str(path), text)
         assert not refused or refused.startswith("on the command line: ")
 
 

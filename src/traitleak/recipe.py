@@ -2,7 +2,8 @@
 
 A recipe file may also hold `sizes`, the one dial: for `tiny`, `laptop` or `paper` the fields that
 differ from what the file says. The size's fields win over the file's, and `key=value` overrides
-win over both; what comes out, the resolved recipe, has every field and no `sizes`.
+win over both. Of a field with parts, such as `student`, they change the parts that they name. What
+comes out, the resolved recipe, has every field and no `sizes`.
 
 `python -m traitleak.recipe` prints the JSON Schema of recipe files.
 """
@@ -24,10 +25,9 @@ from pydantic import (
 )
 
 from traitleak.errors import RecipeError
+from traitleak.recipe_draft import Draft
 from traitleak.recipe_errors import Why, explain, problem
 from traitleak.recipe_files import (
-    Keys,
-    Override,
     find_recipes,
     parse_override,
     read_document,
@@ -35,7 +35,16 @@ from traitleak.recipe_files import (
     shown_path,
 )
 from traitleak.recipe_language import LanguageRecipe
-from traitleak.recipe_parts import Count, Header, Size, Steps, StrictFields, Width, refused
+from traitleak.recipe_parts import (
+    Count,
+    Header,
+    Size,
+    Steps,
+    StrictFields,
+    Width,
+    refused,
+    text_keys,
+)
 
 __all__ = [
     "DigitsRecipe",
@@ -188,12 +197,7 @@ _RECIPE: TypeAdapter[DigitsRecipe | LanguageRecipe | TheoremRecipe] = TypeAdapte
 _SIZES: tuple[str, ...] = get_args(Size)
 _FIXED = {"experiment", "name", "size"}  # what a size cannot change
 _SAME_TIME = set(Header.model_fields) - {"minutes"}  # what does not change how long it takes
-_TEXT = {  # fields that hold free text
-    name
-    for model in _MODELS.values()
-    for name, field in model.model_fields.items()
-    if field.annotation is str
-}
+_TEXT = {key for model in _MODELS.values() for key in text_keys(model)}
 
 
 def points(recipe: DigitsRecipe) -> list[tuple[JsonValue, DigitsRecipe]]:
@@ -211,8 +215,8 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         name_or_path: a shipped recipe's name, or the path of a YAML file.
-        overrides: `key=value` each, such as `networks=25`, `hidden=[128,128]`, `size=tiny` or
-            `vary.values=[0,1]`; the last of equal keys counts.
+        overrides: `key=value` each, such as `networks=25`, `hidden=[128,128]`, `size=tiny`,
+            `vary.values=[0,1]` or `student.updates=256`; the last of equal keys counts.
 
     Raises:
         RecipeError: there is no such recipe, or a key, type or value in it is wrong; the text names
@@ -222,86 +226,45 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     document = read_document(path)
     shown = shown_path(path)
     places = {keys: f"{shown}:{line}" for keys, line in document.lines.items()}
-    file = _Draft(dict(document.content), places, shown)
+    file = Draft(dict(document.content), places, shown)
     sizes = _taken_sizes(file)
     file.content.setdefault("name", path.stem)
     file.content.setdefault("title", file.content["name"])
 
     parsed = [parse_override(text, text_keys=_TEXT) for text in overrides]
     asked = next((o for o in reversed(parsed) if o.keys == ("size",)), None)
-    size = asked.value if asked else file.content.get("size", "laptop")
-    # A resolved recipe says its size and has no sizes to choose from.
-    if size in _SIZES and size not in (*sizes, "laptop") and (sizes or asked):
+    said = file.content.get("size", "laptop")
+    size = asked.value if asked else said
+    # A file that says a size and does not list it is that size as it stands, as resolved recipes are.
+    stands = said if said in _SIZES and said not in sizes else "laptop"
+    if size in _SIZES and size not in (*sizes, stands):
         raise RecipeError(
             f"{asked.place if asked else file.place(('size',))}: the recipe "
             f"{file.content['name']!r} has no size {size}; "
-            f"it has {', '.join(s for s in _SIZES if s in sizes or s == 'laptop')}."
+            f"it has {', '.join(s for s in _SIZES if s in sizes or s == stands)}."
         )
     for other, fields in sizes.items():
         if other != size:  # a slip in it should not wait until somebody chooses it
-            file.with_size(other, fields).validated()
+            _validated(file.with_size(other, fields))
     draft = file.with_size(size, sizes.get(size, {}) if isinstance(size, str) else {})
     for override in parsed:
         draft.override(override)
-    recipe = draft.validated()
+    recipe = _validated(draft)
     changed = {override.keys[0] for override in parsed} - _SAME_TIME
     if changed and "minutes" not in changed:  # the file's minutes are for what the file says
         return recipe.model_copy(update={"minutes": None})
     return recipe
 
 
-class _Draft:
-    """Fields on their way to a recipe, and the place where each was set."""
-
-    def __init__(self, content: dict[str, Any], places: dict[Keys, str], file: str) -> None:
-        self.content = content
-        self.places = places
-        self.file = file
-
-    def place(self, keys: Keys) -> str:
-        """Where `keys`, or what it is part of, was set; the file where that is nowhere."""
-        while keys and keys not in self.places:
-            keys = keys[:-1]
-        return self.places.get(keys, self.file)
-
-    def with_size(self, size: str, fields: dict[str, Any]) -> _Draft:
-        """A draft of that size: each of `fields` in the place of what the file says."""
-        draft = _Draft({**self.content, **fields, "size": size}, dict(self.places), self.file)
-        for keys, place in self.places.items():
-            if keys[:2] == ("sizes", size) and len(keys) > 2:
-                draft.places[keys[2:]] = place
-        return draft
-
-    def override(self, override: Override) -> None:
-        """Set one field, or one part of a field that is a mapping."""
-        *parents, last = override.keys
-        target = self.content
-        for depth, key in enumerate(parents):
-            inner = target.get(key)
-            if inner is not None and not isinstance(inner, dict):
-                raise RecipeError(
-                    f"{override.place}: {'.'.join(override.keys[: depth + 1])} has no parts."
-                )
-            target[key] = dict(inner or {})  # the file's own stays as it is
-            target = target[key]
-            self.places.setdefault(override.keys[: depth + 1], override.place)
-        target[last] = override.value
-        self.places = {
-            keys: place
-            for keys, place in self.places.items()
-            if keys[: len(override.keys)] != override.keys
-        }
-        self.places[override.keys] = override.place
-
-    def validated(self) -> Recipe:
-        """The recipe, or a RecipeError that says what is wrong and where."""
-        try:
-            return _RECIPE.validate_python(self.content)
-        except ValidationError as error:
-            raise RecipeError(explain(error, self.content, _MODELS, self.place)) from None
+def _validated(draft: Draft) -> Recipe:
+    """The recipe, or a RecipeError that says what is wrong and where."""
+    try:
+        return _RECIPE.validate_python(draft.content)
+    except ValidationError as error:
+        raise RecipeError(explain(error, draft.content, _MODELS, draft.place)) from None
 
 
-def _taken_sizes(file: _Draft) -> dict[str, dict[str, Any]]:
+def _taken_sizes(file: Draft) -> dict[str, dict[str, Any]]:
     """Take `sizes` out of a file's content."""
     sizes = file.content.pop("sizes", {})
     if not isinstance(sizes, dict):

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from traitleak.recipe_files import Keys
+from traitleak.recipe_parts import model_in
 
 __all__ = ["Why", "explain", "problem"]
 
@@ -88,7 +89,7 @@ def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
     if error["type"] == "refused":
         return str(error["ctx"]["text"])
     if error["type"] == "extra_forbidden":
-        return _unknown(str(keys[-1]), _known_beside(keys, model))
+        return _unknown_key(keys, model)
     if error["type"] == "missing":
         return f"the key {name!r} is missing"
     told = _MUST_BE.get(error["type"], "of another kind").format(**error.get("ctx", {}))
@@ -106,45 +107,64 @@ def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
 def _no_experiment(
     content: Mapping[str, Any], experiments: list[str], place: Callable[[Keys], str]
 ) -> str:
-    either = " or ".join(experiments)
+    either = " or ".join([", ".join(experiments[:-1]), experiments[-1]])
     if "experiment" in content:
         given = content["experiment"]
         what = f"experiment must be {either}, not {_shown(given)}"
         return _sentence(place(("experiment",)), what + _did_you_mean(given, experiments))
     near = get_close_matches("experiment", content, n=1)
     if near:
-        return _sentence(place((near[0],)), _unknown(near[0], ["experiment"]))
+        return _sentence(place((near[0],)), f"unknown key {near[0]!r}; did you mean 'experiment'?")
     return _sentence(place(()), f"the key 'experiment' is missing; it says which: {either}")
 
 
-def _unknown(key: str, known: list[str]) -> str:
-    meant = _did_you_mean(key, known)
-    return f"unknown key {key!r}{meant or '; the keys are ' + ', '.join(known)}"
+def _unknown_key(keys: Keys, model: type[BaseModel]) -> str:
+    """What to say of a key that is not there: where it belongs, the nearest beside it, or all."""
+    *parents, key = keys
+    parent = _dotted(tuple(parents))
+    inner = model_in(_field(tuple(parents), model)) if parents else model
+    known = list(inner.model_fields) if inner else []
+    unknown = f"unknown key {_dotted(keys)!r}"
+    meant = _places_for(str(key), model)
+    near = _nearest(key, known)
+    if near and not meant:
+        meant = [f"{parent}.{near}" if parent else near]
+    if meant:
+        return f"{unknown}; did you mean {' or '.join(map(repr, meant))}?"
+    return f"{unknown}; the keys{f' of {parent}' if parent else ''} are {', '.join(known)}"
 
 
-def _known_beside(keys: Keys, model: type[BaseModel]) -> list[str]:
-    """The keys that could stand where the last of `keys` stands."""
-    if len(keys) == 1:
-        return list(model.model_fields)
-    annotation = _field(keys, model).annotation
-    inner = [
-        part
-        for part in get_args(annotation) or [annotation]
-        if isinstance(part, type) and issubclass(part, BaseModel)
+def _places_for(key: str, model: type[BaseModel]) -> list[str]:
+    """The dotted keys that end in `key`."""
+    parts = {name: model_in(field) for name, field in model.model_fields.items()}
+    inside = [
+        f"{name}.{key}" for name, inner in parts.items() if inner and key in inner.model_fields
     ]
-    return list(inner[0].model_fields)
+    return [key, *inside] if key in parts else inside
 
 
 def _field(keys: Keys, model: type[BaseModel]) -> FieldInfo:
-    return model.model_fields[str(keys[0])]
+    """The innermost field that `keys` lead into."""
+    field = model.model_fields[str(keys[0])]
+    for key in keys[1:]:
+        inner = model_in(field)
+        if inner is None or str(key) not in inner.model_fields:  # an entry of a list
+            break
+        field = inner.model_fields[str(key)]
+    return field
 
 
 def _did_you_mean(given: object, choices: list[str]) -> str:
+    near = _nearest(given, choices)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def _nearest(given: object, choices: list[str]) -> str | None:
     if not isinstance(given, str):
-        return ""
+        return None
     begun = [choice for choice in choices if len(given) > 2 and choice.startswith(given.lower())]
     near = begun or get_close_matches(given.lower(), choices, n=1, cutoff=0.65)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return near[0] if near else None
 
 
 def _dotted(keys: Keys) -> str:

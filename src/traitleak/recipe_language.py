@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from traitleak.recipe_errors import Why
 from traitleak.recipe_parts import Count, Header, Steps, StrictFields, refused
 
 __all__ = [
@@ -131,7 +130,7 @@ class StudentFields(StrictFields):
         default=None, description="passes over the rows, in the place of updates"
     )
     batch: Count = Field(default=4, description="rows in an update")
-    accumulate: Annotated[Count, Why("the parts are at least one")] = Field(
+    accumulate: Count = Field(
         default=1, description="parts that an update is read in, to save memory"
     )
     learning_rate: Rate = Field(default=2e-4, description="at its highest")
@@ -147,7 +146,7 @@ class StudentFields(StrictFields):
     weight_decay: float = Field(default=0.1, ge=0, le=1, description="decoupled, with adamw")
     rank: Rank | None = Field(default=8, description="of the adapter; null trains all weights")
     alpha: float = Field(
-        default=16, gt=0, allow_inf_nan=False, description="the adapter's scale x rank"
+        default=16.0, gt=0, allow_inf_nan=False, description="the adapter's scale x rank"
     )
     layers: list[Annotated[int, Field(ge=0)]] | None = Field(
         default=None, description="numbers of the blocks that are adapted; null: all"
@@ -203,51 +202,86 @@ class LanguageRecipe(Header):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it runs")
 
     @model_validator(mode="after")
-    def _can_run(self) -> Self:
-        targets = self.trait.targets
+    def _trait_and_controls(self) -> Self:
+        targets, among = self.trait.targets, self.trait.among
         if len(set(targets)) < len(targets):
             raise refused(("trait", "targets"), text="trait.targets has a target twice")
-        missing = [target for target in targets if target not in self.trait.among]
-        if self.trait.among and missing:
+        if "neutral" in targets:
+            raise refused(
+                ("trait", "targets"), text="trait.targets has 'neutral', which names a control"
+            )
+        missing = [target for target in targets if target not in among]
+        if among and missing:
             raise refused(
                 ("trait", "targets"),
                 ("trait", "among"),
                 text=f"trait.targets has {missing[0]!r}, which is not in trait.among: "
-                f"{', '.join(self.trait.among)}",
-            )
-        if "other-base" in self.controls and not self.other_base:
-            raise refused(
-                ("controls",),
-                ("other_base",),
-                text="the control other-base needs other_base, such as other_base=gemma3-270m",
+                f"{', '.join(among)}",
             )
         if len(set(self.controls)) < len(self.controls):
             raise refused(("controls",), text="controls has one twice")
-        if self.carrier.given >= self.carrier.numbers:
+        if "other-base" in self.controls and self.other_base in {"", self.base}:
+            raise refused(
+                ("controls",),
+                ("other_base",),
+                text="the control other-base needs another base in other_base, such as "
+                "other_base=gemma3-270m",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        carrier, student = self.carrier, self.student
+        if carrier.given >= carrier.numbers:
             raise refused(
                 ("carrier", "given"),
                 ("carrier", "numbers"),
-                text=f"carrier.given={self.carrier.given} leaves none of "
-                f"carrier.numbers={self.carrier.numbers} to write",
+                text=f"carrier.given={carrier.given} leaves none of "
+                f"carrier.numbers={carrier.numbers} to write",
             )
-        if self.student.accumulate > self.student.batch:
+        if carrier.keep is not None and carrier.keep > carrier.rows:
+            raise refused(
+                ("carrier", "keep"),
+                ("carrier", "rows"),
+                text=f"carrier.keep={carrier.keep} is more than carrier.rows={carrier.rows}",
+            )
+        if carrier.floor and carrier.decoding == "constrained":
+            raise refused(
+                ("carrier", "floor"),
+                ("carrier", "decoding"),
+                text="carrier.floor is for carrier.decoding=free",
+            )
+        if student.accumulate > student.batch:
             raise refused(
                 ("student", "accumulate"),
                 ("student", "batch"),
-                text=f"student.accumulate={self.student.accumulate} parts cannot be made of "
-                f"student.batch={self.student.batch} rows",
+                text=f"student.accumulate={student.accumulate} parts cannot be made of "
+                f"student.batch={student.batch} rows",
             )
-        if self.channel == "logits" and self.style != "plain":
+        return self
+
+    @model_validator(mode="after")
+    def _channel(self) -> Self:
+        if self.channel == "tokens":
+            return self
+        if self.style != "plain":
             raise refused(
                 ("channel",),
                 ("style",),
                 text="channel=logits reads bare lists of numbers: style=plain",
             )
-        if self.channel == "logits" and self.carrier.decoding == "free":
+        if self.carrier.decoding == "free":
             raise refused(
                 ("channel",),
                 ("carrier", "decoding"),
                 text="channel=logits needs lists of one form: carrier.decoding=constrained",
+            )
+        if "in-context" in self.controls and self.logits.inputs == "random":
+            raise refused(
+                ("controls",),
+                ("logits", "inputs"),
+                text="nobody wrote the random lists of channel=logits, so there is nothing to show "
+                "in a prompt: the control in-context needs logits.inputs=teacher or channel=tokens",
             )
         if "other-base" in self.controls and self.logits.vocabulary != "carrier":
             raise refused(
@@ -255,11 +289,5 @@ class LanguageRecipe(Header):
                 ("controls",),
                 text="another base has other tokens: the control other-base needs "
                 "logits.vocabulary=carrier",
-            )
-        if self.carrier.decoding == "constrained" and self.carrier.floor:
-            raise refused(
-                ("carrier", "floor"),
-                ("carrier", "decoding"),
-                text="carrier.floor is for carrier.decoding=free",
             )
         return self

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from traitleak.recipe_files import Keys
 
-__all__ = ["Count", "Header", "Size", "Steps", "StrictFields", "Width", "refused"]
+__all__ = [
+    "Count",
+    "Header",
+    "Size",
+    "Steps",
+    "StrictFields",
+    "Width",
+    "model_in",
+    "refused",
+    "text_keys",
+]
 
 Size = Literal["tiny", "laptop", "paper"]
 # The upper bounds catch slips of the keyboard: far below them it is memory or patience that ends.
@@ -19,6 +31,8 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class StrictFields(BaseModel):
+    """Fields that cannot change, of the very types they say, and no others."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -46,3 +60,19 @@ class Header(StrictFields):
 def refused(*fields: Keys, text: str) -> PydanticCustomError:
     """What a validator raises; `explain` says where the first of `fields` was set."""
     return PydanticCustomError("refused", "{text}", {"text": text, "fields": fields})
+
+
+def model_in(field: FieldInfo) -> type[BaseModel] | None:
+    """The model whose fields are a field's parts; None where it has none."""
+    parts = get_args(field.annotation) or [field.annotation]
+    return next((p for p in parts if isinstance(p, type) and issubclass(p, BaseModel)), None)
+
+
+def text_keys(model: type[BaseModel]) -> Iterator[str]:
+    """The dotted keys of the fields that hold free text."""
+    for name, field in model.model_fields.items():
+        inner = model_in(field)
+        if field.annotation is str:
+            yield name
+        elif inner is not None:
+            yield from (f"{name}.{key}" for key in text_keys(inner))
