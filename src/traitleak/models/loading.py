@@ -1,7 +1,8 @@
 """A language model by its name: found, read, checked, and given its renderer.
 
-The bundled models never touch the network. `hf/<id>` looks into the Hugging Face cache first, and goes
-to the hub only if the model is not there and the environment allows it (HF_HUB_OFFLINE=1 forbids it).
+The bundled models and `tiny` never touch the network. `hf/<id>` looks into the Hugging Face cache
+first, and goes to the hub only if the model is not there and the environment allows it
+(HF_HUB_OFFLINE=1 forbids it).
 Code that comes with a model is never run.
 """
 
@@ -12,6 +13,7 @@ import pickle
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +33,7 @@ _ADAPTER_CONFIG = "adapter_config.json"
 _HUB_SECONDS = (
     10  # how long the hub may take to answer at all; the libraries' retries take a minute
 )
+_TINY_CONTEXT = 4096  # its tokens are hardly longer than letters
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads them
 
@@ -91,11 +94,16 @@ def load(
         network = _merged(network, folder, parsed)
     network = network.to(torch.device(picked)).eval()  # type: ignore[arg-type]  # a decorator hides its type
     check_head(network, parsed.text)
+    renderer = make_renderer(tokenizer, style)
+    if parsed.kind == "tiny":
+        from traitleak.models.tiny import NOTE
+
+        renderer = replace(renderer, notes=(NOTE, *renderer.notes))
     return LanguageModel(
         parsed.text,
         network,
         tokenizer,
-        make_renderer(tokenizer, style),
+        renderer,
         fingerprint=fingerprint or weights_hash(network),
     )
 
@@ -110,6 +118,8 @@ def _weights(
     """Network, tokenizer, and the weights' hash where it is known already ("" where not)."""
     if parsed.kind == "hf":
         return *_hugging_face(parsed.target, precision), ""
+    if parsed.kind == "tiny":
+        return *_tiny(int(parsed.target), precision), ""
     if parsed.kind == "bundled":
         converted = convert_bundled(parsed.target, say=say)
     else:
@@ -117,6 +127,16 @@ def _weights(
     known = precision == "float32" and not parsed.adapters
     network, tokenizer = _read(str(converted.folder), precision, local=True)
     return network, tokenizer, converted.fingerprint if known else ""
+
+
+def _tiny(seed: int, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+
+    from traitleak.models.tiny import tiny_network, tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    network = tiny_network(len(tokenizer), seed=seed, context=_TINY_CONTEXT)
+    return network.to(getattr(torch, precision)), tokenizer
 
 
 def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -5,6 +5,7 @@
     smollm2-135m, gemma3-270m        a bundled model; see `bundled`
     hf/<id or folder>                a Hugging Face model, from the hub, its cache, or a folder
     gguf/<file>                      a GGUF file
+    tiny, tiny/<seed>                random weights, to try a pipeline with; see `tiny`
     <any of these>+<folder>          the same with a PEFT adapter merged into its weights
     openai/<model>@<base url>        a model behind an OpenAI-compatible server, to sample from only
 
@@ -25,8 +26,8 @@ from traitleak.models.bundled import BUNDLED, on_this_machine
 __all__ = ["ModelName", "parse_name"]
 
 _FORMS = (
-    f"{', '.join(BUNDLED)}, hf/<id or folder>, gguf/<file>, any of these with +<adapter folder>, or "
-    "openai/<model>@<base url>"
+    f"{', '.join(BUNDLED)}, hf/<id or folder>, gguf/<file>, tiny (random weights, to try a pipeline), "
+    "any of these with +<adapter folder>, or openai/<model>@<base url>"
 )
 _LONGEST = 60  # characters of a wrong name that an error repeats
 
@@ -38,13 +39,14 @@ class ModelName:
     Attributes:
         text: the whole name, as the user gave it.
         kind: where the model comes from.
-        target: a bundled model's name, an id or folder, a file, or the server's name for the model.
+        target: a bundled model's name, an id or folder, a file, the seed of random weights, or the
+            server's name for the model.
         adapters: PEFT folders, to be merged one after the other.
         url: the server's base address; "" for models that have weights here.
     """
 
     text: str
-    kind: Literal["bundled", "hf", "gguf", "openai"]
+    kind: Literal["bundled", "hf", "gguf", "tiny", "openai"]
     target: str
     adapters: tuple[Path, ...] = ()
     url: str = ""
@@ -87,6 +89,13 @@ def parse_name(text: str) -> ModelName:
     provider, slash, target = base.partition("/")
     if base in BUNDLED:
         return ModelName(name, "bundled", base, adapters)
+    if provider == "tiny":
+        if slash and not re.fullmatch(r"[0-9]{1,18}", target):
+            raise SettingsError(
+                f"{_short(base)!r} names no model: after tiny/ comes the seed of its random weights, "
+                "such as tiny/1."
+            )
+        return ModelName(name, "tiny", target or "0", adapters)
     if slash and provider in {"hf", "gguf"}:
         if not target:
             raise SettingsError(f"{base!r} names no model after the slash; it can be {_FORMS}.")
@@ -135,7 +144,7 @@ def _exists(path: Path) -> bool:
 
 
 def _unknown(name: str) -> SettingsError:
-    close = difflib.get_close_matches(name.lower(), BUNDLED, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), [*BUNDLED, "tiny"], n=1, cutoff=0.5)
     path = Path(name).expanduser()
     if close:
         hint = f"Did you mean {close[0]}?"
