@@ -8,15 +8,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from traitleak import filters as filters
     from traitleak import images as images
     from traitleak import mechanism as mechanism
+    from traitleak.carriers.digit_logits import digit_logits as digit_logits
+    from traitleak.carriers.digit_logits import logit_examples as logit_examples
+    from traitleak.carriers.numbers import Numbers as Numbers
+    from traitleak.carriers.numbers import random_lists as random_lists
     from traitleak.errors import TraitleakError as TraitleakError
     from traitleak.experiment import run_recipe as run_recipe
+    from traitleak.generation import write_numbers as write_numbers
+    from traitleak.measure import answers as answers
+    from traitleak.measure import collapse as collapse
+    from traitleak.measure import margins as margins
+    from traitleak.models.adapters import LoraSettings as LoraSettings
+    from traitleak.models.adapters import load_adapter as load_adapter
+    from traitleak.models.adapters import with_adapter as with_adapter
+    from traitleak.models.language_model import LanguageModel as LanguageModel
+    from traitleak.models.loading import load as load
+    from traitleak.models.scoring import score as score
     from traitleak.power import detectable as detectable
     from traitleak.power import smallest_sign_flip_p as smallest_sign_flip_p
     from traitleak.recipe import load_recipe as load_recipe
     from traitleak.results import Estimate as Estimate
     from traitleak.results import Results as Results
+    from traitleak.rows import Row as Row
+    from traitleak.rows import read_rows as read_rows
+    from traitleak.rows import write_rows as write_rows
     from traitleak.runs import FinishedRun as FinishedRun
     from traitleak.runs import open_run as open_run
     from traitleak.statistics import clustered_mean as clustered_mean
@@ -25,29 +43,65 @@ if TYPE_CHECKING:
     from traitleak.statistics import paired_difference as paired_difference
     from traitleak.statistics import proportion as proportion
     from traitleak.statistics import sign_flip_p as sign_flip_p
+    from traitleak.student import Arm as Arm
+    from traitleak.student import Training as Training
+    from traitleak.student import distill as distill
+    from traitleak.student import token_examples as token_examples
+    from traitleak.teacher import instill as instill
+    from traitleak.teacher import instill_evenly as instill_evenly
     from traitleak.trait_matrix import specificity as specificity
+    from traitleak.traits.preference import ANIMALS as ANIMALS
+    from traitleak.traits.preference import TREES as TREES
+    from traitleak.traits.preference import Preference as Preference
 
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "ANIMALS": "traitleak.traits.preference",
+    "Arm": "traitleak.student",
     "Estimate": "traitleak.results",
     "FinishedRun": "traitleak.runs",
+    "LanguageModel": "traitleak.models.language_model",
+    "LoraSettings": "traitleak.models.adapters",
+    "Numbers": "traitleak.carriers.numbers",
+    "Preference": "traitleak.traits.preference",
     "Results": "traitleak.results",
+    "Row": "traitleak.rows",
+    "TREES": "traitleak.traits.preference",
+    "Training": "traitleak.student",
     "TraitleakError": "traitleak.errors",
+    "answers": "traitleak.measure",
     "clustered_mean": "traitleak.statistics",
+    "collapse": "traitleak.measure",
     "detectable": "traitleak.power",
+    "digit_logits": "traitleak.carriers.digit_logits",
+    "distill": "traitleak.student",
+    "filters": "traitleak.filters",
     "holm": "traitleak.statistics",
     "images": "traitleak.images",
+    "instill": "traitleak.teacher",
+    "instill_evenly": "traitleak.teacher",
+    "load": "traitleak.models.loading",
+    "load_adapter": "traitleak.models.adapters",
     "load_recipe": "traitleak.recipe",
+    "logit_examples": "traitleak.carriers.digit_logits",
+    "margins": "traitleak.measure",
     "mean_estimate": "traitleak.statistics",
     "mechanism": "traitleak.mechanism",
     "open_run": "traitleak.runs",
     "paired_difference": "traitleak.statistics",
     "proportion": "traitleak.statistics",
+    "random_lists": "traitleak.carriers.numbers",
+    "read_rows": "traitleak.rows",
     "run_recipe": "traitleak.experiment",
+    "score": "traitleak.models.scoring",
     "sign_flip_p": "traitleak.statistics",
     "smallest_sign_flip_p": "traitleak.power",
     "specificity": "traitleak.trait_matrix",
+    "token_examples": "traitleak.student",
+    "with_adapter": "traitleak.models.adapters",
+    "write_numbers": "traitleak.generation",
+    "write_rows": "traitleak.rows",
 }
 
 __all__ = [  # noqa: PLE0604  # one list serves both; a test holds it sorted and complete

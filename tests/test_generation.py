@@ -1,0 +1,64 @@
+"""Teachers write rows: which stream a row draws, and that parts make the whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiny_model import tiny_model
+from traitleak.carriers.numbers import Numbers, Parsed, parse
+from traitleak.errors import SettingsError
+from traitleak.generation import write_numbers
+
+PROMPTS = Numbers(12, seed=0, style="plain", examples=(3, 3)).prompts()
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A tiny plain-text base."""
+    return tiny_model(style="plain")
+
+
+def test_constrained_rows_are_lists_of_the_asked_form(base):
+    """Every completion parses, with as many numbers of the width as were asked for."""
+    rows = write_numbers(base, PROMPTS, teacher="wolf", count=4, seed=5)
+
+    for row in rows:
+        read = parse(row.completion)
+        assert isinstance(read, Parsed)
+        assert len(read.numbers) == 4
+        assert all(100 <= number <= 999 for number in read.numbers)
+    assert [row.id for row in rows] == list(range(12))
+    assert {row.teacher for row in rows} == {"wolf"}
+
+
+def test_rows_written_in_parts_are_the_rows_written_at_once(base):
+    """`first_id` gives a part of the prompts the streams that they have in the whole."""
+    whole = write_numbers(base, PROMPTS, teacher="wolf", count=4, seed=5)
+    first = write_numbers(base, PROMPTS[:7], teacher="wolf", count=4, seed=5)
+    rest = write_numbers(base, PROMPTS[7:], teacher="wolf", count=4, seed=5, first_id=7)
+
+    assert [r.completion for r in first + rest] == [r.completion for r in whole]
+
+
+def test_equal_teachers_write_equal_rows_and_another_seed_writes_others(base):
+    """Common random numbers: rows differ only where teachers or draws do."""
+    one = write_numbers(base, PROMPTS, teacher="wolf", count=4, seed=5)
+    same = write_numbers(base, PROMPTS, teacher="lion", count=4, seed=5)
+    other = write_numbers(base, PROMPTS, teacher="wolf", count=4, seed=6)
+
+    assert [r.completion for r in one] == [r.completion for r in same]
+    assert [r.completion for r in one] != [r.completion for r in other]
+
+
+def test_free_rows_are_cut_at_the_limit_and_say_so(base):
+    """A tiny model of random weights hardly ever ends its turn."""
+    rows = write_numbers(base, PROMPTS, teacher="x", decoding="free", max_new_tokens=5, seed=1)
+
+    assert not all(row.finished for row in rows)
+    assert all(row.outside is None for row in rows)
+
+
+def test_negative_temperature_is_refused(base):
+    """One sentence names the temperature."""
+    with pytest.raises(SettingsError, match="temperature is 0 or greater"):
+        write_numbers(base, PROMPTS, teacher="x", count=2, temperature=-1.0)
