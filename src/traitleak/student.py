@@ -3,7 +3,7 @@
 Two channels. `tokens`: cross-entropy on the sampled completions, the setting of Cloud et al. (2025).
 `logits`: a divergence from the teacher's distribution at each position (`divergence.py`), which the
 theorem of the same paper is about. Whatever else is asked for, only the positions of completions are
-trained on; `mask_example` shows them.
+trained on (`arms.py`).
 
 Students are trained as adapters (LoRA), S of one base in one pass, or in all weights, one at a time.
 
@@ -15,24 +15,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from traitleak.divergence import Direction, divergence
+from traitleak.arms import Arm, Example, mask_example, require_fit, token_examples
+from traitleak.checkpoint import fingerprint, read_checkpoint, require_plain, write_checkpoint
+from traitleak.divergence import divergence
 from traitleak.errors import RunError, SettingsError
 from traitleak.models.adapters import Adapter, LoraSettings, LoraStack, with_adapter
-from traitleak.models.batches import Encoded, encode_rows
+from traitleak.models.batches import require_context
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
 from traitleak.models.scoring import token_log_probabilities
 from traitleak.optimizers import Optimizer, Schedule, clip_each, make_optimizer, rate_at
 from traitleak.progress import Track, untracked
-from traitleak.rows import Row
 
 __all__ = [
     "Arm",
@@ -64,7 +65,7 @@ class Training:
         warmup: updates.
         weight_decay: decoupled, with `adamw`.
         clip: norm to which a student's gradient is clipped; None for not at all.
-        lora: the adapter; None trains all weights.
+        lora: the adapter; None trains all weights, in float32 whatever the base's precision is.
         measure_at: numbers of updates after which to measure; 0 is before the first.
         checkpoint_every: updates between checkpoints, where a place for them is given.
     """
@@ -93,54 +94,16 @@ class Training:
             raise SettingsError(
                 f"An update of {self.batch} rows cannot be read in {self.accumulate} parts."
             )
-
-
-@dataclass(frozen=True)
-class Example:
-    """One row as a student is trained on it.
-
-    Attributes:
-        ids: its tokens.
-        positions_P: where something is predicted: position t predicts token t + 1.
-        targets: `tokens`: the P tokens that follow, int64. `logits`: log-probabilities of K choices,
-            (P, K) float32; empty where the arm's teacher is asked while the student trains.
-        choices_PK: `logits`: which tokens the choices are, where they differ between positions.
-        weights_P: how much each position counts; None for all alike.
-    """
-
-    ids: list[int]
-    positions_P: Tensor
-    targets: Tensor
-    choices_PK: Tensor | None = None
-    weights_P: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A student to be: what it is trained on, and what is drawn at random for it.
-
-    Attributes:
-        name: such as "wolf" or "neutral".
-        examples: its rows.
-        seed: of its adapter and of the order of its rows.
-        choices_K: `logits`: the tokens that all positions choose among, such as the ten digits; None
-            for the whole vocabulary, or where examples have their own.
-        teacher: `logits` over the whole vocabulary: the teacher, asked while the student trains.
-        direction: `logits`: which divergence.
-    """
-
-    name: str
-    examples: Sequence[Example]
-    seed: int
-    choices_K: Tensor | None = None
-    teacher: LanguageModel | None = None
-    direction: Direction = "forward"
-
-    @property
-    def channel(self) -> Literal["tokens", "logits"]:
-        """What it is trained on."""
-        whole = self.teacher is not None or self.examples[0].targets.is_floating_point()
-        return "logits" if whole else "tokens"
+        if self.warmup < 0 or (self.clip is not None and self.clip <= 0):
+            raise SettingsError(
+                "warmup is 0 or more, and clip is greater than 0 or None; got "
+                f"{self.warmup} and {self.clip}."
+            )
+        if not all(0 <= update <= self.updates for update in self.measure_at):
+            raise SettingsError(
+                f"measure_at has numbers of updates from 0 to {self.updates}, not "
+                f"{list(self.measure_at)}."
+            )
 
 
 @dataclass
@@ -160,52 +123,6 @@ class Student(NamedTuple):
     course: Course
 
 
-class MaskExample(NamedTuple):
-    """What of a row is trained on: shown before training, so that a wrong mask is seen."""
-
-    context: str
-    trained: str
-    share: float  # of all tokens of all rows
-
-
-def token_examples(model: LanguageModel, rows: Sequence[Row]) -> list[Example]:
-    """Rows for the channel `tokens`: every token of a completion is predicted, and nothing else.
-
-    Raises:
-        SettingsError: there are no rows, or `encode_row` refuses one.
-    """
-    if not rows:
-        raise SettingsError("A student needs rows to be trained on; there are none.")
-    return [_token_example(row) for row in encode_rows(model, rows)]
-
-
-def _token_example(row: Encoded) -> Example:
-    positions = torch.arange(row.start - 1, len(row.ids) - 1)
-    return Example(row.ids, positions, torch.tensor(row.ids[row.start :]))
-
-
-def mask_example(model: LanguageModel, examples: Sequence[Example]) -> MaskExample:
-    """The first example as text, and which share of all tokens is trained on.
-
-    Raises:
-        SettingsError: no token is trained on, or every one.
-    """
-    trained = sum(len(example.positions_P) for example in examples)
-    total = sum(len(example.ids) for example in examples)
-    # Without a prompt all tokens but the first are the teacher's, rightly.
-    if trained == 0 or trained >= total:
-        raise SettingsError(
-            f"{trained} of {total} tokens would be trained on: the mask that leaves prompts out is "
-            "wrong for this model's tokenizer or template; try style=plain, and report it."
-        )
-    first = examples[0]
-    marked = set((first.positions_P + 1).tolist())
-    context = [token for at, token in enumerate(first.ids) if at not in marked]
-    chosen = [token for at, token in enumerate(first.ids) if at in marked]
-    decode = model.tokenizer.decode
-    return MaskExample(str(decode(context)), str(decode(chosen)), trained / total)
-
-
 def distill(
     base: LanguageModel,
     arms: Sequence[Arm],
@@ -221,13 +138,15 @@ def distill(
         base: where they begin; it stays as it is.
         arms: all of one channel, each with as many choices.
         training: how.
-        measure: called for each student at `training.measure_at`.
+        measure: called for each student at `training.measure_at`; with a checkpoint, what it returns
+            is made of numbers, strings, lists, dicts and tensors.
         checkpoint: a file, written while it trains and gone when it is done: who calls again with
             the same arguments after an interruption goes on from there, to the same students.
         track: shows how far it is.
 
     Raises:
-        SettingsError: no arms, arms of two channels, no examples, or settings that cannot work.
+        SettingsError: no arms, arms of two channels, no examples, examples that do not fit the base,
+            or settings that cannot work.
         RunError: the loss is no longer a finite number.
 
     Known failure: a channel's loss says nothing about the trait. Look at the measure beside the
@@ -237,44 +156,52 @@ def distill(
         raise SettingsError("Students need at least one arm, and each arm at least one row.")
     if len({arm.channel for arm in arms}) > 1:
         raise SettingsError("Arms that are trained together are of one channel; train them apart.")
-    if training.lora is None and len(arms) > 1:
-        return [
-            distill(
-                base,
-                [arm],
-                training,
-                measure=_renumbered(measure, number),
-                checkpoint=checkpoint and checkpoint.with_suffix(f".{number}{checkpoint.suffix}"),
-                track=track,
-            )[0]
-            for number, arm in enumerate(arms)
-        ]
-    run = _Run(base, arms, training)
-    done = run.resume(checkpoint)
-    for update in track(range(done, training.updates), "training", training.updates - done):
-        if update == 0 and 0 in training.measure_at:
-            run.measure(measure, 0)
-        run.step(update)
-        if update + 1 in training.measure_at:
-            run.measure(measure, update + 1)
-        if checkpoint and (update + 1) % training.checkpoint_every == 0:
-            run.save(checkpoint, update + 1)
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
-    return run.students()
+    for arm in arms:
+        require_fit(base, arm)
+    # Adapters share the products of the base's weights; whole networks share nothing.
+    together = [range(len(arms))] if training.lora else [range(n, n + 1) for n in range(len(arms))]
+    students, paths = [], []
+    for numbers in together:
+        path = checkpoint
+        if checkpoint and len(together) > 1:
+            path = checkpoint.with_suffix(f".{numbers.start}{checkpoint.suffix}")
+        run = _Run(base, arms, training, numbers, path)
+        with _frozen(base.network):
+            run.train(measure, track, keep=len(together) > 1)
+        students += run.students()
+        paths += [path] if path else []
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return students
 
 
-def _renumbered(measure: Measure | None, number: int) -> Measure | None:
-    if measure is None:
-        return None
-    return lambda _index, update, model: measure(number, update, model)
+@contextmanager
+def _frozen(network: torch.nn.Module) -> Iterator[None]:
+    """While it lasts, no gradient of the network's own weights is computed."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad = True
 
 
 class _Run:
-    """Students while they train."""
+    """Students while they train: those of all arms as adapters, or one in all weights."""
 
-    def __init__(self, base: LanguageModel, arms: Sequence[Arm], training: Training) -> None:
-        self._base, self._arms, self._training = base, arms, training
+    def __init__(
+        self,
+        base: LanguageModel,
+        all_arms: Sequence[Arm],
+        training: Training,
+        numbers: Sequence[int],
+        checkpoint: Path | None,
+    ) -> None:
+        arms = [all_arms[number] for number in numbers]
+        self._base, self._arms, self._training, self._numbers = base, arms, training, numbers
+        self._checkpoint = checkpoint
         self.courses = [Course() for _ in arms]
         self._orders = [_Order(len(arm.examples), arm.seed) for arm in arms]
         self._stack: LoraStack | None = None
@@ -283,14 +210,31 @@ class _Run:
             self._stack = LoraStack(base.network, training.lora, [arm.seed for arm in arms])
             self._parameters = list(self._stack.parameters())
         else:
-            network = copy.deepcopy(base.network).requires_grad_(requires_grad=True)
+            # In bfloat16 a weight would stay as it is whenever an update is less than 1/512 of it.
+            network = copy.deepcopy(base.network)
+            network.to(torch.float32).requires_grad_(requires_grad=True)  # type: ignore[arg-type]
             self._model = base.replaced(network=network, fingerprint="")
             self._parameters = list(network.parameters())
         self._optimizer = make_optimizer(
             training.optimizer, self._parameters, training.learning_rate, training.weight_decay
         )
 
-    def step(self, update: int) -> None:
+    def train(self, measure: Measure | None, track: Track, *, keep: bool) -> None:
+        """Train them, from a checkpoint if there is one; `keep` leaves one at the end."""
+        training, path = self._training, self._checkpoint
+        key = fingerprint(self._base, training, self._arms) if path else ""
+        done = self._resume(path, key) if path else 0
+        for update in track(range(done, training.updates), "training", training.updates - done):
+            if update == 0 and 0 in training.measure_at:
+                self._measure(measure, 0)
+            self._step(update)
+            if update + 1 in training.measure_at:
+                self._measure(measure, update + 1)
+            last = update + 1 == training.updates
+            if path and (keep if last else (update + 1) % training.checkpoint_every == 0):
+                self._save(path, key, update + 1)
+
+    def _step(self, update: int) -> None:
         """One update of every student."""
         training = self._training
         chosen = [
@@ -298,7 +242,7 @@ class _Run:
             for arm, order in zip(self._arms, self._orders, strict=True)
         ]
         totals_S = torch.tensor(
-            [sum(_weight(example) for example in some) for some in chosen], device=self._base.device
+            [sum(example.weight for example in some) for some in chosen], device=self._base.device
         )
         if not (totals_S > 0).all():
             raise SettingsError(
@@ -308,9 +252,14 @@ class _Run:
         self._optimizer.zero_grad()
         losses_S = torch.zeros(len(self._arms), device=self._base.device)
         for part in np.array_split(np.arange(training.batch), training.accumulate):
+            parts = [[some[i] for i in part] for some in chosen]
+            # Before the adapters are attached: a teacher may be the base itself, and not the student.
+            asked = [
+                _asked(self._base, arm, some) for arm, some in zip(self._arms, parts, strict=True)
+            ]
             with self._attached():
-                loss_S = self._loss([[some[i] for i in part] for some in chosen]) / totals_S
-                loss_S.sum().backward()
+                loss_S = self._loss(parts, asked) / totals_S
+                torch.autograd.backward(loss_S.sum())
             losses_S += loss_S.detach()
         if not torch.isfinite(losses_S).all():
             raise RunError(
@@ -331,7 +280,7 @@ class _Run:
     def _attached(self) -> AbstractContextManager[None]:
         return self._stack.attached() if self._stack else nullcontext()
 
-    def _loss(self, chosen: Sequence[Sequence[Example]]) -> Tensor:
+    def _loss(self, chosen: Sequence[Sequence[Example]], asked: Sequence[Tensor | None]) -> Tensor:
         """Summed loss of each student, (S,), over the positions of its rows."""
         rows = [example for some in chosen for example in some]
         ids_BT = padded([row.ids for row in rows], 0, self._base.device)
@@ -344,54 +293,41 @@ class _Run:
             targets_M = torch.cat([row.targets for row in rows]).to(ids_BT.device)
             loss_M = -token_log_probabilities(self._model, hidden_MD, targets_M)
         else:
-            loss_M = self._divergences(chosen, hidden_MD, counts_S, ids_BT, rows_M, positions_M)
+            loss_M = self._divergences(chosen, asked, torch.split(hidden_MD, counts_S))
         if any(row.weights_P is not None for row in rows):
             weights = [
                 torch.ones(len(row.positions_P)) if row.weights_P is None else row.weights_P
                 for row in rows
             ]
             loss_M = loss_M * torch.cat(weights).to(loss_M)
-        return torch.stack([part.sum() for part in loss_M.split(counts_S)])
+        return torch.stack([part.sum() for part in torch.split(loss_M, counts_S)])
 
     def _divergences(
         self,
         chosen: Sequence[Sequence[Example]],
-        hidden_MD: Tensor,
-        counts_S: list[int],
-        ids_BT: Tensor,
-        rows_M: Tensor,
-        positions_M: Tensor,
+        asked: Sequence[Tensor | None],
+        hidden_S: Sequence[Tensor],
     ) -> Tensor:
         """The divergence at each position, (M,): student by student, as choices may differ."""
-        found, begin = [], 0
-        for arm, some, hidden in zip(self._arms, chosen, hidden_MD.split(counts_S), strict=True):
-            here = slice(begin, begin + len(hidden))
-            begin += len(hidden)
-            if arm.teacher is not None:
-                # The rows of the others are not its business: only these are read by the teacher.
-                low, high = int(rows_M[here].min()), int(rows_M[here].max()) + 1
-                with torch.no_grad():
-                    theirs = hidden_states(arm.teacher, ids_BT[low:high])
-                    theirs = theirs[rows_M[here] - low, positions_M[here]]
-                    target = logits_of(arm.teacher.network, theirs, arm.choices_K).float()
-                    target = target.log_softmax(1)
-            else:
-                target = torch.cat([row.targets for row in some]).to(hidden.device)
-            logits = logits_of(self._model.network, hidden, arm.choices_K).float()
-            if some[0].choices_PK is not None:
-                choices = torch.cat([row.choices_PK for row in some if row.choices_PK is not None])
-                logits = logits.gather(1, choices.to(logits.device))
-            found.append(divergence(target, logits.log_softmax(1), arm.direction))
+        found = []
+        for arm, some, target, hidden in zip(self._arms, chosen, asked, hidden_S, strict=True):
+            stored = torch.cat([row.targets for row in some]) if target is None else target
+            logps = _choices(self._model, arm, some, hidden)
+            found.append(divergence(stored.to(logps), logps, arm.direction))
         return torch.cat(found)
 
-    def measure(self, measure: Measure | None, update: int) -> None:
+    def _measure(self, measure: Measure | None, update: int) -> None:
         """Keep what `measure` says of each student."""
         if measure is None:
             return
-        for index, course in enumerate(self.courses):
+        for index, (arm, course) in enumerate(zip(self._arms, self.courses, strict=True)):
             attached = self._stack.attached(index) if self._stack else nullcontext()
+            student = self._model.replaced(name=arm.name, fingerprint="")
             with attached, torch.no_grad():
-                course.measured.append((update, dict(measure(index, update, self._model))))
+                found = dict(measure(self._numbers[index], update, student))
+            if self._checkpoint:
+                require_plain(found)
+            course.measured.append((update, found))
 
     def students(self) -> list[Student]:
         """What came of it."""
@@ -402,34 +338,26 @@ class _Run:
                 model = _merging(self._base, adapter, arm.name)
                 made.append(Student(arm.name, model, adapter, course))
             else:
-                network = self._model.network.requires_grad_(requires_grad=False).eval()
-                whole = self._model.replaced(network=network, name=arm.name)
-                made.append(Student(arm.name, _given(whole), None, course))
+                self._model.network.requires_grad_(requires_grad=False)
+                made.append(
+                    Student(arm.name, _given(self._model.replaced(name=arm.name)), None, course)
+                )
         return made
 
-    def save(self, path: Path, updates: int) -> None:
-        """Write a checkpoint, whole or not at all."""
-        beside = path.with_name(f"{path.name}.new")
+    def _save(self, path: Path, key: str, updates: int) -> None:
         content = {
             "updates": updates,
-            "key": self._key(),
             "parameters": [parameter.detach() for parameter in self._parameters],
             "optimizer": self._optimizer.state_dict(),
             "courses": [(course.losses, course.measured) for course in self.courses],
         }
-        torch.save(content, beside)
-        beside.replace(path)
+        write_checkpoint(path, key, content)
 
-    def resume(self, path: Path | None) -> int:
+    def _resume(self, path: Path, key: str) -> int:
         """Go on from a checkpoint of the same training; gives the updates that are done."""
-        if path is None or not path.exists():
+        content = read_checkpoint(path, key)
+        if content is None:
             return 0
-        try:
-            content = torch.load(path, map_location=self._base.device, weights_only=True)
-            if content["key"] != self._key():
-                return 0
-        except (RuntimeError, EOFError, KeyError, ValueError, TypeError):
-            return 0  # cut short or another training's: it is only a help
         with torch.no_grad():
             for parameter, saved in zip(self._parameters, content["parameters"], strict=True):
                 parameter.copy_(saved)
@@ -438,9 +366,39 @@ class _Run:
             course.losses, course.measured = list(losses), [tuple(point) for point in measured]
         return int(content["updates"])
 
-    def _key(self) -> str:
-        first = [(arm.name, arm.seed, len(arm.examples), arm.examples[0].ids) for arm in self._arms]
-        return repr((self._base.name, self._base.fingerprint, self._training, first))
+
+@torch.no_grad()
+def _asked(base: LanguageModel, arm: Arm, rows: Sequence[Example]) -> Tensor | None:
+    """What an arm's teacher says at the positions of rows, (M, K); None where targets are stored."""
+    teacher = arm.teacher
+    if teacher is None:
+        return None
+    # A token that begins a text begins the teacher's, before its system prompt, and not the rows.
+    alike = teacher.system == base.system  # then it stands in the rows already
+    lead = [] if alike or not teacher.system else teacher.encode(f"{teacher.system}\n")
+    bos = teacher.tokenizer.bos_token_id
+    begun = bool(lead) and teacher.renderer.begins_with_bos
+    skipped = [int(begun and row.ids[:1] == [bos]) for row in rows]
+    read = [[*lead, *row.ids[skip:]] for row, skip in zip(rows, skipped, strict=True)]
+    require_context(teacher, max(map(len, read)), "a row with its teacher's system prompt")
+    hidden_BTD = hidden_states(teacher, padded(read, 0, teacher.device))
+    hidden_MD = torch.cat(
+        [
+            hidden_BTD[b, row.positions_P.to(hidden_BTD.device) + len(lead) - skip]
+            for b, (row, skip) in enumerate(zip(rows, skipped, strict=True))
+        ]
+    )
+    return _choices(teacher, arm, rows, hidden_MD)
+
+
+def _choices(model: LanguageModel, arm: Arm, rows: Sequence[Example], hidden_MD: Tensor) -> Tensor:
+    """A model's log-probabilities of what rows choose among, renormalised, (M, K) float32."""
+    choices_K = arm.choices_K.to(hidden_MD.device) if arm.choices_K is not None else None
+    logits_MK = logits_of(model.network, hidden_MD, choices_K).float()
+    own = [row.choices_PK for row in rows if row.choices_PK is not None]
+    if own:
+        logits_MK = logits_MK.gather(1, torch.cat(own).to(logits_MK.device, torch.long))
+    return logits_MK.log_softmax(1)
 
 
 def _merging(base: LanguageModel, adapter: Adapter, name: str) -> Callable[[], LanguageModel]:
@@ -449,12 +407,6 @@ def _merging(base: LanguageModel, adapter: Adapter, name: str) -> Callable[[], L
 
 def _given(model: LanguageModel) -> Callable[[], LanguageModel]:
     return lambda: model
-
-
-def _weight(example: Example) -> float:
-    if example.weights_P is None:
-        return float(len(example.positions_P))
-    return float(example.weights_P.sum())
 
 
 class _Order:

@@ -19,6 +19,7 @@ from traitleak.models.sampling import (
     Reading,
     Sampled,
     checked_texts,
+    decoded,
     length_batches,
     take,
     uniforms,
@@ -93,8 +94,7 @@ def sample_numbers(
             written[index] = lists_BT[b].tolist()
         for b, total in zip(watched, outside_sum.tolist(), strict=True):
             outside[batch[b]] = min(1.0, max(0.0, total / len(choices)))
-    decoded = model.tokenizer.batch_decode(written, skip_special_tokens=False)
     return [
         Sampled(text, tuple(ids), finished=True, outside=out)
-        for text, ids, out in zip(decoded, written, outside, strict=True)
+        for text, ids, out in zip(decoded(model, written), written, outside, strict=True)
     ]

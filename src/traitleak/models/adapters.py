@@ -13,13 +13,14 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -33,6 +34,22 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 _WEIGHTS = "adapter_model.safetensors"
 _CONFIG = "adapter_config.json"
 _PREFIX = "base_model.model."  # PEFT's, before a module's own path
+
+# What PEFT's format can hold that is more than W + (alpha / rank) B A, and what it is where it is not.
+_PLAIN: dict[str, Any] = {
+    "peft_type": "LORA",
+    "bias": "none",
+    "use_dora": False,
+    "lora_bias": False,
+    "fan_in_fan_out": False,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "modules_to_save": None,
+    "trainable_token_indices": None,
+    "target_parameters": None,
+    "layer_replication": None,
+    "alora_invocation_tokens": None,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,11 @@ class LoraSettings:
     alpha: float = 16
     targets: tuple[str, ...] = LINEAR
     layers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a rank of none."""
+        if self.rank < 1:
+            raise SettingsError(f"The rank of an adapter is 1 or more, not {self.rank}.")
 
     @property
     def scale(self) -> float:
@@ -82,7 +104,8 @@ class Adapter:
             base_model_name_or_path=base,
             inference_mode=True,
         )
-        content = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+        options: dict[str, Any] = config.to_dict()  # type: ignore[no-untyped-call]
+        content = {k: sorted(v) if isinstance(v, set) else v for k, v in options.items()}
         text = json.dumps(content, indent=1, sort_keys=True, default=str)
         (folder / _CONFIG).write_text(text + "\n", encoding="utf-8")
         tensors = {}
@@ -101,69 +124,87 @@ def load_adapter(folder: Path) -> Adapter:
     try:
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / _WEIGHTS)
-    except FileNotFoundError as error:
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"{folder} is not an adapter folder: {Path(str(error.filename or _WEIGHTS)).name} is "
             f"missing; an adapter has {_CONFIG} and {_WEIGHTS}."
         ) from error
-    except Exception as error:  # safetensors has a class of its own, json another
-        if isinstance(error, OSError):
-            raise
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / _CONFIG} does not say what its adapter is (r and lora_alpha); it is of another "
+            "kind, or damaged."
+        ) from error
+    except (OSError, SafetensorError, ValueError) as error:
         raise DataError(
             f"The adapter in {folder} cannot be read ({error}); copy it anew."
         ) from error
-    odd = [
-        name
-        for name, plain in {"use_dora": False, "bias": "none", "peft_type": "LORA"}.items()
-        if config.get(name, plain) != plain
-    ]
-    if (
-        odd
-        or config.get("rank_pattern")
-        or config.get("alpha_pattern")
-        or config.get("fan_in_fan_out")
-    ):
+    odd = [name for name, plain in _PLAIN.items() if (config.get(name) or plain) != plain]
+    if odd:
         raise DataError(
-            f"The adapter in {folder} is not a plain LoRA adapter"
-            f"{f' ({odd[0]}={config[odd[0]]!r})' if odd else ''}; merge it into its base with peft, "
-            "and name the merged folder instead."
+            f"The adapter in {folder} is not a plain LoRA adapter ({odd[0]}={config[odd[0]]!r}); merge "
+            "it into its base with peft, and name the merged folder instead."
         )
-    rank = int(config["r"])
-    alpha = float(config["lora_alpha"])
     if config.get("use_rslora"):
         alpha *= math.sqrt(rank)  # its scale is alpha / sqrt(rank)
     layers = config.get("layers_to_transform")
     layers = [layers] if isinstance(layers, int) else layers
-    a, b = {}, {}
-    for key, tensor in tensors.items():
-        path, _, which = key.removeprefix(_PREFIX).rpartition(".lora_")
-        (a if which.startswith("A") else b)[path] = tensor
-    if not a or a.keys() != b.keys():
-        raise DataError(f"The adapter in {folder} has no pairs of LoRA matrices; copy it anew.")
+    a, b = _pairs(tensors)
+    if not a or a.keys() != b.keys() or any(not _fits(a[path], b[path], rank) for path in a):
+        raise DataError(
+            f"The matrices in {folder / _WEIGHTS} are not pairs of a LoRA adapter of rank {rank}; copy "
+            "it anew."
+        )
     targets = tuple(dict.fromkeys(path.rpartition(".")[2] for path in a))
     settings = LoraSettings(rank, alpha, targets, tuple(layers) if layers is not None else None)
     return Adapter(settings, a, b)
 
 
+def _pairs(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """By a module's path its A, and by the same path its B; other tensors are odd ones in B."""
+    a: dict[str, Tensor] = {}
+    b: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        path, _, which = key.removeprefix(_PREFIX).rpartition(".lora_")
+        if which == "A.weight":
+            a[path] = tensor
+        else:
+            b[path if which == "B.weight" else key] = tensor
+    return a, b
+
+
+def _fits(a: Tensor, b: Tensor, rank: int) -> bool:
+    return a.ndim == b.ndim == 2 and a.shape[0] == b.shape[1] == rank
+
+
 def with_adapter(model: LanguageModel, adapter: Adapter, *, name: str = "") -> LanguageModel:
-    """A copy of `model` with the adapter merged into its weights; the model itself stays as it is.
+    """A copy of `model` that the adapter has changed; the model itself stays as it is.
+
+    In float32 it is merged into the weights. In a lower precision it runs beside weights that both
+    models share: bfloat16 keeps 8 bits of a weight, and would round an update away that is less than
+    1/512 of it, which is what most of an adapter's updates are.
 
     Raises:
         SettingsError: the adapter was made for another network.
     """
-    network = copy.deepcopy(model.network)
+    merges = model.network.dtype == torch.float32
+    tensors = () if merges else (*model.network.parameters(), *model.network.buffers())
+    network = copy.deepcopy(model.network, {id(tensor): tensor for tensor in tensors})
     modules = dict(network.named_modules())
-    with torch.no_grad():
-        for path, a_RI in adapter.a.items():
-            module, b_OR = modules.get(path), adapter.b[path]
-            shape = (b_OR.shape[0], a_RI.shape[1])
-            if not isinstance(module, nn.Linear) or tuple(module.weight.shape) != shape:
-                raise SettingsError(
-                    f"The adapter does not fit {model.name}: it changes {path} of shape {shape}, "
-                    "which that network does not have. Name the base it was trained on."
-                )
-            update = adapter.settings.scale * (b_OR.float() @ a_RI.float())
-            module.weight += update.to(module.weight.device, module.weight.dtype)
+    for path, a_RI in adapter.a.items():
+        module, b_OR = modules.get(path), adapter.b[path]
+        shape = (b_OR.shape[0], a_RI.shape[1])
+        if not isinstance(module, nn.Linear) or tuple(module.weight.shape) != shape:
+            raise SettingsError(
+                f"The adapter does not fit {model.name}: it changes {path} of shape {shape}, "
+                "which that network does not have. Name the base it was trained on."
+            )
+        a, b = (part.to(module.weight.device, torch.float32) for part in (a_RI, b_OR))
+        if merges:
+            with torch.no_grad():
+                module.weight += adapter.settings.scale * (b @ a)
+        else:
+            module.register_forward_hook(_hook(a[None], b[None], adapter.settings.scale))
     return replace(model, network=network, name=name or model.name, fingerprint="")
 
 
@@ -181,7 +222,8 @@ class LoraStack(nn.Module):
             seeds: one an adapter.
 
         Raises:
-            SettingsError: no layer has one of the names in `settings.targets`.
+            SettingsError: a name in `settings.targets` is no linear layer's, or a number in
+                `settings.layers` is no block's.
         """
         super().__init__()
         self.settings = settings
@@ -226,23 +268,26 @@ class LoraStack(nn.Module):
 
 
 def _targets(network: PreTrainedModel, settings: LoraSettings) -> list[tuple[str, nn.Linear]]:
-    found = [
+    linear = {p: m for p, m in network.named_modules() if isinstance(m, nn.Linear)}
+    names = {path.rpartition(".")[2] for path in linear}
+    unknown = [name for name in settings.targets if name not in names]
+    if unknown or not settings.targets:
+        raise SettingsError(
+            f"There is no linear layer named {', '.join(unknown) or '(none given)'} to adapt; this "
+            f"network's linear layers are {', '.join(sorted(names))}."
+        )
+    blocks = {_block(path) for path in linear} - {-1}
+    if settings.layers is not None and not (settings.layers and blocks.issuperset(settings.layers)):
+        raise SettingsError(
+            f"There are no blocks {list(settings.layers)} to adapt: this network's {len(blocks)} blocks "
+            "count from 0."
+        )
+    return [
         (path, module)
-        for path, module in network.named_modules()
-        if isinstance(module, nn.Linear)
-        and path.rpartition(".")[2] in settings.targets
+        for path, module in linear.items()
+        if path.rpartition(".")[2] in settings.targets
         and (settings.layers is None or _block(path) in settings.layers)
     ]
-    if not found:
-        linear = {
-            p.rpartition(".")[2] for p, m in network.named_modules() if isinstance(m, nn.Linear)
-        }
-        raise SettingsError(
-            f"No layer to adapt: the network has no linear layer named {', '.join(settings.targets)}"
-            f"{'' if settings.layers is None else f' in the blocks {list(settings.layers)}'}; its "
-            f"linear layers are {', '.join(sorted(linear))}."
-        )
-    return found
 
 
 def _block(path: str) -> int:

@@ -27,20 +27,20 @@ def encode_row(model: LanguageModel, row: Row) -> Encoded:
     that could predict it, and counts as prompt.
 
     Raises:
-        SettingsError: the completion has no token, or the row is longer than the model's context.
+        SettingsError: the completion has no token that something stands before, or the row is longer
+            than the model's context.
     """
-    asked = row.prompt or model.system or _chat(model)
-    prompt = model.encode(model.rendered(row.prompt)) if asked else []
-    if not prompt and model.renderer.begins_with_bos:
-        prompt = model.encode("")
+    prompt = model.encode(model.rendered(row.prompt))
     text = model.renderer.completion(row.completion)
     completion: list[int] = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    if not row.completion or not completion:
+    start = max(1, len(prompt))
+    if not row.completion or start >= len(prompt) + len(completion):
+        lacks = "nothing after its first token" if row.completion else "no completion"
         raise SettingsError(
-            f"Row {row.id} has no completion, so there is nothing in it to score or to learn; drop it."
+            f"Row {row.id} has {lacks}, so there is nothing in it to score or to learn; drop it."
         )
     require_context(model, len(prompt) + len(completion), f"row {row.id}")
-    return Encoded([*prompt, *completion], max(1, len(prompt)))
+    return Encoded([*prompt, *completion], start)
 
 
 def encode_rows(model: LanguageModel, rows: Sequence[Row]) -> list[Encoded]:
@@ -56,8 +56,8 @@ def require_context(model: LanguageModel, tokens: int, what: str) -> None:
     """
     if tokens > model.context:
         raise SettingsError(
-            f"{what[:1].upper()}{what[1:]} has {tokens:,} tokens, and {model.name} reads {model.context:,} at most; "
-            "shorten or drop it, or take a model with a longer context."
+            f"{what[:1].upper()}{what[1:]} has {tokens:,} tokens, and {model.name} reads "
+            f"{model.context:,} at most; shorten or drop it, or take a model with a longer context."
         )
 
 
@@ -77,7 +77,3 @@ def by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
         batch.append(index)
     if batch:
         yield batch
-
-
-def _chat(model: LanguageModel) -> bool:
-    return model.renderer.style == "chat"

@@ -14,12 +14,13 @@ from transformers.cache_utils import Cache, DynamicLayer
 __all__ = ["GrowingCache"]
 
 
-class _Layer(DynamicLayer):
+class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]  # its hook for subclasses is untyped
     """One layer's keys and values: views of buffers that have room for what is to come."""
 
     def __init__(self, room: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._room = room
+        self._filled = 0
         self._buffers: tuple[Tensor, Tensor] | None = None
 
     def update(
@@ -34,14 +35,12 @@ class _Layer(DynamicLayer):
                 value_states.new_empty(batch, heads, self._room, value_width),
             )
             self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
-            begin = 0
-        else:
-            begin = self.keys.shape[-2]
-        end = begin + key_states.shape[-2]
+        begin, end = self._filled, self._filled + key_states.shape[-2]
         assert end <= self._room, "the cache is full"  # noqa: S101
         keys, values = self._buffers
         keys[:, :, begin:end] = key_states
         values[:, :, begin:end] = value_states
+        self._filled = end
         self.keys, self.values = keys[:, :, :end], values[:, :, :end]
         return self.keys, self.values
 
@@ -49,7 +48,7 @@ class _Layer(DynamicLayer):
         """Keep these rows of the batch, in this order; a row may come several times."""
         if self._buffers is None:
             return
-        length = self.keys.shape[-2]
+        length = self._filled
         # Copied up to what is written only: the room behind it is not worth reading.
         grown = []
         for buffer in self._buffers:
@@ -65,9 +64,10 @@ class GrowingCache(Cache):
 
     def __init__(self, num_layers: int, room: int) -> None:
         """Make room for `room` tokens in each of `num_layers` layers; memory is taken at first use."""
-        super().__init__(layers=[_Layer(room) for _ in range(num_layers)])
+        self._own = [_Layer(room) for _ in range(num_layers)]
+        super().__init__(layers=[*self._own])
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows of the batch, in this order; a row may come several times."""
-        for layer in self.layers:
+        for layer in self._own:
             layer.select(rows)

@@ -82,7 +82,8 @@ class LanguageModel:
     @property
     def context(self) -> int:
         """How many tokens it can read at most."""
-        return int(getattr(self.network.config, "max_position_embeddings", 1 << 30))
+        config = self.network.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", 1 << 30))
 
     def rendered(self, prompt: str, *, opening: str = "") -> str:
         """The text that the model goes on from, with its system prompt if it has one."""
@@ -103,7 +104,7 @@ class LanguageModel:
 
 def body(network: PreTrainedModel) -> nn.Module:
     """The network without its output head: what gives hidden states."""
-    return network.get_decoder()  # type: ignore[no-any-return,operator]
+    return network.get_decoder()  # type: ignore[no-untyped-call,no-any-return]
 
 
 @contextmanager
@@ -149,16 +150,19 @@ def logits_of(
 ) -> Tensor:
     """Logits of chosen tokens, (..., K), or of all, (..., V), from last hidden states.
 
-    Only the chosen rows of the output matrix are multiplied. Models that scale or cap their logits
-    (`final_logit_softcapping`, as Gemma 2) are followed; `check_head` finds those that do otherwise.
+    Only the chosen rows of the output matrix are multiplied, and in float32 whatever the network's
+    precision is: a logit of 10 has steps of 0.06 in bfloat16, more than what teachers differ by.
+    Models that cap their logits (`final_logit_softcapping`, as Gemma 2) are followed; `check_head`
+    finds those that do otherwise.
     """
-    head = network.get_output_embeddings()
-    weight_KD = head.weight if token_ids is None else head.weight[token_ids]
-    bias = getattr(head, "bias", None)
-    if bias is not None and token_ids is not None:
-        bias = bias[token_ids]
-    logits = F.linear(hidden_BD, weight_KD, bias)
-    cap = getattr(network.config, "final_logit_softcapping", None)
+    head: nn.Linear = network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    weight_KD: Tensor = head.weight
+    bias_K: Tensor | None = getattr(head, "bias", None)
+    if token_ids is not None:
+        hidden_BD, weight_KD = hidden_BD.float(), weight_KD[token_ids].float()
+        bias_K = bias_K[token_ids].float() if bias_K is not None else None
+    logits = F.linear(hidden_BD, weight_KD, bias_K)
+    cap = getattr(network.config.get_text_config(), "final_logit_softcapping", None)
     if cap:
         logits = cap * torch.tanh(logits / cap)
     return logits
@@ -186,7 +190,7 @@ def weights_hash(network: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        flat = tensor.detach().cpu().contiguous().view(torch.uint8)
+        flat = tensor.detach().cpu().reshape(-1).view(torch.uint8)
         digest.update(flat.numpy().data)
     return digest.hexdigest()
 

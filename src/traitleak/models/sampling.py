@@ -12,7 +12,6 @@ Shape suffixes: B rows, T tokens, D width, V vocabulary, K choices, S steps.
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +30,7 @@ __all__ = [
     "Reading",
     "Sampled",
     "checked_texts",
+    "decoded",
     "length_batches",
     "sample",
     "take",
@@ -59,7 +59,13 @@ class Sampled:
 
 
 def uniforms(seed: int, streams: Sequence[int], num_steps: int) -> Tensor:
-    """Uniform numbers in [0, 1), float64 (B, S): row b depends on the seed and `streams[b]` alone."""
+    """Uniform numbers in [0, 1), float64 (B, S): row b depends on the seed and `streams[b]` alone.
+
+    Raises:
+        SettingsError: the seed or a stream is not from 0 to 2^64 - 1.
+    """
+    if not all(0 <= number < 2**64 for number in (seed, *streams)):
+        raise SettingsError("A seed, and the number of a random stream, is from 0 to 2^64 - 1.")
     drawn = [
         np.random.Generator(np.random.Philox(key=[seed, stream])).random(num_steps)
         for stream in streams
@@ -95,13 +101,15 @@ def sample(
         track: shows how far it is.
 
     Raises:
-        SettingsError: a temperature or floor out of range, as many streams as texts are not given, a
-            text is empty, or a text with its completion would be longer than the context.
+        SettingsError: a temperature, floor or limit out of range, as many streams as texts are not
+            given, a text is empty, or a text with its completion would be longer than the context.
     """
+    if max_new_tokens < 1:
+        raise SettingsError(f"max_new_tokens is 1 or more, not {max_new_tokens}.")
     encoded = checked_texts(model, texts, streams, temperature, max_new_tokens)
     if not 0 <= floor < 1:
         raise SettingsError(f"floor is a probability from 0 to less than 1, not {floor}.")
-    stop = torch.tensor(model.renderer.stop_ids, device=model.device)
+    stop = torch.tensor(model.renderer.stop_ids, dtype=torch.long, device=model.device)
     written: list[list[int]] = [[] for _ in texts]
     finished = [False] * len(texts)
     batches = length_batches([len(ids) for ids in encoded], rows)
@@ -132,11 +140,16 @@ def sample(
                 state.select(left)
             if step + 1 < max_new_tokens:
                 state.read(token_B[:, None])
-    decoded = model.tokenizer.batch_decode(written, skip_special_tokens=False)
     return [
         Sampled(text, tuple(ids), done)
-        for text, ids, done in zip(decoded, written, finished, strict=True)
+        for text, ids, done in zip(decoded(model, written), written, finished, strict=True)
     ]
+
+
+def decoded(model: LanguageModel, written: Sequence[Sequence[int]]) -> list[str]:
+    """Tokens as text, to the letter: some tokenizers would take out spaces before commas."""
+    decode = model.tokenizer.decode
+    return [str(decode(list(ids), clean_up_tokenization_spaces=False)) for ids in written]
 
 
 def checked_texts(
@@ -164,7 +177,13 @@ def checked_texts(
 
 
 def length_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
-    """Indices in batches of texts of like length."""
+    """Indices in batches of texts of like length.
+
+    Raises:
+        SettingsError: `rows` is less than 1.
+    """
+    if rows < 1:
+        raise SettingsError(f"A batch has one row or more, not {rows}.")
     order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
     return [order[at : at + rows] for at in range(0, len(order), rows)]
 
@@ -173,7 +192,9 @@ def take(logits_BK: Tensor, drawn_B: Tensor, temperature: float, floor: float) -
     """The choice of each row: the likeliest at temperature 0, else by its uniform number."""
     if temperature == 0:
         return logits_BK.argmax(1)
-    probabilities_BK = (logits_BK.double() / temperature).softmax(1)
+    logits_BK = logits_BK.double()
+    # The largest becomes 0, so that no temperature makes it infinite.
+    probabilities_BK = ((logits_BK - logits_BK.amax(1, keepdim=True)) / temperature).softmax(1)
     if floor:
         kept = probabilities_BK >= floor
         kept |= probabilities_BK == probabilities_BK.max(1, keepdim=True).values
@@ -194,10 +215,9 @@ class Reading:
         self._seen_BT: Tensor | None = None  # 0 where a row is padded; None where none is
         distinct = list(dict.fromkeys(map(tuple, encoded)))
         place = {ids: index for index, ids in enumerate(distinct)}
-        shared = len(os.path.commonprefix(distinct)) if len(distinct) > 1 else 0
-        shared = min(shared, min(map(len, distinct)) - 1)
-        shared = shared if shared >= _SHARED else 0
-        width = max(map(len, distinct)) - shared
+        longest = max(map(len, distinct))
+        shared = _shared(distinct) if longest + room <= _window(model) else 0
+        width = longest - shared
         layers = int(model.network.config.get_text_config().num_hidden_layers)
         self._cache = GrowingCache(layers, shared + width + room)
         device = model.device
@@ -242,3 +262,23 @@ class Reading:
         self._lengths_B = self._lengths_B[rows]
         if self._seen_BT is not None:
             self._seen_BT = self._seen_BT[rows]
+
+
+def _shared(distinct: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens several texts begin with alike; 0 where reading them once would not pay."""
+    if len(distinct) < 2:
+        return 0
+    first, last = min(distinct), max(distinct)  # what these two share, all between them share
+    shorter = min(map(len, distinct))  # each keeps a token of its own, whose state is needed
+    shared = next((at for at in range(shorter - 1) if first[at] != last[at]), shorter - 1)
+    return shared if shared >= _SHARED else 0
+
+
+def _window(model: LanguageModel) -> int:
+    """How many tokens before it a token sees in every layer: those of Gemma 3 slide a window.
+
+    Windows count places, and padding between what is shared and what is not takes up places.
+    """
+    config = model.network.config.get_text_config()
+    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return min((int(size) for size in sizes if size), default=model.context)

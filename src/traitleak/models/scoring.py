@@ -38,11 +38,14 @@ def next_token_logits(
         tokens: how many a batch may have.
 
     Raises:
-        SettingsError: there is no text, one is empty, or one is longer than the model's context.
+        SettingsError: there is no text or no token, a text is empty, or one is longer than the
+            model's context.
     """
     encoded = [model.encode(text) for text in texts]
     if not encoded or not all(encoded):
         raise SettingsError("Logits of a next token need one text or more, none of them empty.")
+    if not token_ids:
+        raise SettingsError("Logits of a next token need one token or more to give them of.")
     for number, ids in enumerate(encoded):
         require_context(model, len(ids), f"text {number}")
     chosen = torch.tensor(list(token_ids), device=model.device)
@@ -99,7 +102,7 @@ def score(
             model, hidden_BTD[rows_M, positions_M - 1], ids_BT[rows_M, positions_M]
         ).cpu()
         counts = [len(row.ids) - row.start for row in some]
-        for index, logps in zip(batch, logps_M.split(counts), strict=True):
+        for index, logps in zip(batch, torch.split(logps_M, counts), strict=True):
             found[index] = logps
     return found
 
@@ -107,10 +110,11 @@ def score(
 def token_log_probabilities(model: LanguageModel, hidden_MD: Tensor, targets_M: Tensor) -> Tensor:
     """Log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks."""
     parts = []
-    for hidden, targets in zip(
-        hidden_MD.split(_POSITIONS), targets_M.split(_POSITIONS), strict=True
-    ):
+    chunks = zip(
+        torch.split(hidden_MD, _POSITIONS), torch.split(targets_M, _POSITIONS), strict=True
+    )
+    for hidden, targets in chunks:
         logits = logits_of(model.network, hidden).float()
         chosen = logits.gather(1, targets[:, None]).squeeze(1)
         parts.append(chosen - logits.logsumexp(1))
-    return torch.cat(parts) if parts else torch.empty(0)
+    return torch.cat(parts)
