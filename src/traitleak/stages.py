@@ -41,7 +41,7 @@ from traitleak.artefacts import (
     remove,
     write_json,
 )
-from traitleak.environment import peak_memory
+from traitleak.environment import memory_named, peak_memory
 from traitleak.errors import RunError
 from traitleak.progress import Track
 from traitleak.runs import MANIFEST, StageRecord, mark_unfinished
@@ -49,7 +49,10 @@ from traitleak.runs import MANIFEST, StageRecord, mark_unfinished
 __all__ = ["FinishedStage", "Manifest", "Origin", "Stage", "run_stages"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|DefaultCPUAllocator|bad_alloc")
+_LOWER = (
+    "Lower what takes it, such as group, batch, hidden or student.batch, or run the recipe on a machine "
+    "with more memory."
+)
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,7 @@ def _computed(
 ) -> Manifest:
     with _unfinished(place) as folder, failures_named(place, place.parent):
         began = time.perf_counter()
-        with peak_memory() as peak, _memory_named(stage.name):
+        with peak_memory() as peak, memory_named(f"the stage {stage.name}", _LOWER):
             stage.work(folder, inputs, track)
         seconds = time.perf_counter() - began
         files = record_files(folder)
@@ -303,22 +306,6 @@ def _computed(
         mark_unfinished(place.parent)
         put_folder(folder, place)
     return manifest
-
-
-@contextmanager
-def _memory_named(stage: str) -> Iterator[None]:
-    """Say in one sentence that a stage needs more memory than there is."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        # PyTorch's are known by name and text: nothing here should have to load it.
-        named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-        if not named and not _NO_MEMORY.search(str(error)):
-            raise
-        raise RunError(
-            f"There is not enough memory for the stage {stage}. Lower what takes it, such as group, "
-            "batch or hidden, or run the recipe on a machine with more memory."
-        ) from error
 
 
 @contextmanager
