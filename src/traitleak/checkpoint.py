@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -19,17 +20,8 @@ from traitleak.models.language_model import LanguageModel, weights_hash
 
 __all__ = ["fingerprint", "read_checkpoint", "require_plain", "write_checkpoint"]
 
-# What torch.load raises on files that are cut short, of another kind, or made of other types.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    pickle.UnpicklingError,
-)
+# What torch.load raises on an archive that is damaged, of another kind, or made of other types.
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, pickle.UnpicklingError)
 
 
 def write_checkpoint(path: Path, key: str, content: Mapping[str, Any]) -> None:
@@ -55,7 +47,9 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
 
     A checkpoint is only a help: one that is damaged or of another training is passed over.
     """
-    if not path.is_file():
+    if not zipfile.is_zipfile(
+        path
+    ):  # what torch.save writes is an archive, with its index at the end
         return None
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
