@@ -71,6 +71,24 @@ def test_device_is_picked_with_a_reason():
         pick_device("gpu")
 
 
+@pytest.fixture
+def processor(tmp_path, monkeypatch):
+    """Make it a processor of other flags and speeds (in GFLOP/s)."""
+
+    def be(line: str, **speeds: float) -> None:
+        cpuinfo = tmp_path / "cpuinfo"
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: A Processor\n{line}\n", encoding="utf-8")
+        monkeypatch.setattr(environment, "_CPUINFO", cpuinfo)
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+        monkeypatch.setattr(
+            environment, "matmul_speed", lambda precision, _device, **_: speeds[precision] * 1e9
+        )
+        environment._cpu_speeds.cache_clear()
+
+    yield be
+    environment._cpu_speeds.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -81,16 +99,32 @@ def test_device_is_picked_with_a_reason():
         ("flags\t\t:", "float32"),
     ],
 )
-def test_precision_follows_what_the_processor_multiplies(tmp_path, monkeypatch, line, expected):
-    """bfloat16 only where the processor says that it multiplies it natively."""
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: A Processor\n{line}\n", encoding="utf-8")
-    monkeypatch.setattr(environment, "_CPUINFO", cpuinfo)
-    if not torch.backends.mkldnn.is_available():
-        expected = "float32"
+def test_precision_follows_what_the_processor_multiplies(processor, line, expected):
+    """bfloat16 only where the processor says that it multiplies it natively, however fast it seems."""
+    processor(line, float32=100, bfloat16=400)
     choice = pick_precision("auto", "cpu")
     assert choice.value == expected
     assert choice.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("speed", "told", "expected"),
+    [(169, "170", "float32"), (395, "400", "float32"), (397, "400", "bfloat16")],
+)
+def test_precision_is_bfloat16_only_where_it_is_faster(processor, speed, told, expected):
+    """The flag alone is not enough: it must be 1.2 times as fast, and the two speeds are told."""
+    processor("flags\t\t: fpu avx512_bf16", float32=330, bfloat16=speed)
+    choice = pick_precision("auto", "cpu")
+    assert choice.value == expected
+    assert f"about {told} GFLOP/s in bfloat16 and 330 in float32" in choice.reason
+
+
+def test_precision_is_measured_once(processor, monkeypatch):
+    """A second question costs nothing and gives the same answer, whatever runs beside it by then."""
+    processor("flags\t\t: fpu amx_bf16", float32=100, bfloat16=400)
+    first = pick_precision("auto", "cpu")
+    monkeypatch.setattr(environment, "matmul_speed", lambda *_, **__: pytest.fail("measured again"))
+    assert pick_precision("auto", "cpu") == first
 
 
 def test_precision_is_float32_where_the_processor_cannot_be_asked(tmp_path, monkeypatch):
