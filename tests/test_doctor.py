@@ -32,6 +32,7 @@ def test_a_whole_installation_is_fine(tmp_path):
     assert findings["precision"].value.endswith(".")
     assert findings["matrix products, float32"].value.endswith("GFLOP/s")
     assert findings["extra dev"].value == "installed"
+    assert findings["transformers"].value.startswith("5.")
     assert not (tmp_path / "runs").exists()
 
 

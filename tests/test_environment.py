@@ -30,6 +30,8 @@ def test_description_holds_versions_and_hardware():
     described = json.loads(json.dumps(describe(), allow_nan=False))
     assert described["torch"] == torch.__version__
     assert described["numpy"] == np.__version__
+    assert described["transformers"].startswith("5.")
+    assert described["peft"]
     assert described["python"] == platform.python_version()
     assert described["cpu"]
     assert 1 <= described["cores"] <= os.cpu_count()

@@ -61,6 +61,8 @@ def describe() -> dict[str, JsonValue]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "torch": str(torch.__version__),
+        "transformers": version("transformers"),
+        "peft": version("peft"),
         "numpy": version("numpy"),
         "scipy": version("scipy"),
         "cpu": _cpu_model(),
