@@ -14,7 +14,13 @@ from pydantic import JsonValue
 from traitleak.artefacts import content_hash, failures_named, write_json
 from traitleak.environment import describe
 from traitleak.progress import Track, untracked
-from traitleak.recipe import DigitsRecipe, Recipe, TheoremRecipe, resolved_yaml
+from traitleak.recipe import (
+    DigitsRecipe,
+    LanguageRecipe,
+    Recipe,
+    TheoremRecipe,
+    resolved_yaml,
+)
 from traitleak.report import write_report
 from traitleak.results import Results
 from traitleak.runs import (
@@ -123,6 +129,10 @@ def _plan(recipe: Recipe) -> list[Stage]:
             from traitleak.images.digits import plan
 
             return plan(recipe)
+        case LanguageRecipe():
+            from traitleak.language import plan as language_plan
+
+            return language_plan.plan(recipe)
         case TheoremRecipe():
             from traitleak.mechanism import theorem_experiment
 
@@ -135,6 +145,10 @@ def _conclude(recipe: Recipe, folders: Mapping[str, Path]) -> Results:
             from traitleak.images.digits_results import conclude
 
             return conclude(recipe, folders)
+        case LanguageRecipe():
+            from traitleak.language import conclude as language_conclude
+
+            return language_conclude.conclude(recipe, folders)
         case TheoremRecipe():
             from traitleak.mechanism import theorem_experiment
 

@@ -107,7 +107,7 @@ def test_interrupted_student_goes_on_to_the_same_adapter(tmp_path):
     wanted = recipe(controls=[], trait={"targets": ["wolf"]}, student={"updates": 120, "batch": 1})
     whole = run(wanted, tmp_path / "whole")
 
-    def stopping(items, what, total):
+    def stopping(items, _what, total):
         for number, item in enumerate(items):
             if total == 120 and number == 80:
                 raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_interrupted_teacher_goes_on_writing_where_it_stopped(tmp_path, monkeypa
     whole = run(wanted, tmp_path / "whole")
     calls = []
 
-    def stopping(items, what, total):
+    def stopping(items, what, _total):
         calls.append(what)
         if calls.count("sampling") == 3:
             raise KeyboardInterrupt
@@ -166,7 +166,7 @@ def test_interrupted_teacher_goes_on_writing_where_it_stopped(tmp_path, monkeypa
         {"channel": "tokens", "style": "chat", "student": {"epochs": 1}},
         {"channel": "tokens", "carrier": {"temperature": 0.0, "shared_draws": False}},
     ],
-    ids=lambda changes: json.dumps(changes),
+    ids=json.dumps,
 )
 def test_every_kind_of_teacher_channel_and_student_runs(tmp_path, changes):
     """Each setting that a recipe can name works from base to student."""

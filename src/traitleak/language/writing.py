@@ -16,7 +16,7 @@ from traitleak.carriers.digit_logits import (
 from traitleak.carriers.numbers import Numbers, random_lists
 from traitleak.generation import write_numbers
 from traitleak.language.kept import keep_rows
-from traitleak.language.layout import Replicate
+from traitleak.language.layout import NEUTRAL, Replicate
 from traitleak.language.models import (
     base_of,
     teacher_model,
@@ -133,6 +133,8 @@ def written_stage(
 ) -> Stage:
     """The raw rows, and `written.json`. An interrupted teacher goes on after its last thousand."""
     carrier = recipe.carrier
+    # The untouched base writes the same, whatever is done to the others: runs share its rows.
+    by = None if name == NEUTRAL and recipe.neutral == "base" else recipe.teacher.by
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         model = teacher_model(recipe, name, inputs[teacher])
@@ -142,7 +144,7 @@ def written_stage(
             rows += _write(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
             if first + _WRITTEN_AT_ONCE < carrier.rows:
                 _writepartial_file(partial, rows)
-        write_rows(out, rows, {"teacher": name, "base": recipe.base, "by": recipe.teacher.by})
+        write_rows(out, rows, {"teacher": name, "base": recipe.base, "by": by})
         outside = [row.outside for row in rows if row.outside is not None]
         mean = sum(outside) / len(outside) if outside else None
         write_plain_json(out / "written.json", {"outside": mean, "rows": len(rows)})
@@ -151,7 +153,7 @@ def written_stage(
     settings: dict[str, JsonValue] = {
         **model_settings(recipe),
         "name": name,
-        "by": recipe.teacher.by,
+        "by": by,
         "carrier": carrier.model_dump(mode="json", exclude={"keep", "banned"}),
         "prompts": derive_seed(recipe.seed, "prompts", replicate),
         "draws": seed_of(recipe, "draws", replicate),
