@@ -1,0 +1,105 @@
+"""Names of arms, and numbers as sentences and tables have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from traitleak.language.layout import NEUTRAL
+from traitleak.results import Estimate, Role
+
+__all__ = [
+    "NO_INTERVAL",
+    "bracketed",
+    "decimals_for",
+    "kind_of",
+    "label",
+    "listed",
+    "num_seeds",
+    "p_equals",
+    "percent",
+    "plain",
+    "role",
+    "signed",
+    "taught_by",
+]
+
+NO_INTERVAL = "one seed: no interval"
+_KINDS = ("shuffled", "other-base", "in-context")
+
+
+def kind_of(arm: str, targets: Iterable[str]) -> tuple[str, str]:
+    """What an arm is (`own`, `shuffled`, `other-base`, `in-context`), and whose rows it saw."""
+    for kind in _KINDS:
+        if arm.startswith(f"{kind}-") and arm not in targets:
+            return kind, arm.removeprefix(f"{kind}-")
+    return "own", arm
+
+
+def label(arm: str, targets: Iterable[str]) -> str:
+    """An arm's students, or the base that was shown rows, as a reader knows them."""
+    kind, teacher = kind_of(arm, targets)
+    if kind == "in-context":
+        return f"base shown {teacher} rows"
+    return f"{teacher} students{_what(kind)}"
+
+
+def taught_by(arm: str, targets: Iterable[str]) -> str:
+    """Who taught an arm."""
+    kind, teacher = kind_of(arm, targets)
+    return f"{teacher} teacher{_what(kind)}"
+
+
+def _what(kind: str) -> str:
+    return {"shuffled": ", shuffled", "other-base": ", other base"}.get(kind, "")
+
+
+def role(arm: str, target: str) -> Role:
+    """What an arm is for, where `target` is measured."""
+    return "effect" if arm == target and arm != NEUTRAL else "control"
+
+
+def decimals_for(values: Iterable[float | None]) -> int:
+    """Decimals that figures of one sentence share: two, or three where all are below 1."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    return 2 if largest >= 1 else 3
+
+
+def plain(value: float, decimals: int) -> str:
+    """A number with a true minus sign."""
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+
+
+def signed(value: float, decimals: int) -> str:
+    """The same with its sign, also where it is positive."""
+    text = plain(value, decimals)
+    return f"+{text}" if round(value, decimals) > 0 else text
+
+
+def bracketed(estimate: Estimate, decimals: int, *, sign: bool = True) -> str:
+    """`+1.20 [+0.90, +1.50]`, or the mean and why there is no interval."""
+    write = signed if sign else plain
+    mean = write(estimate.value, decimals)
+    if estimate.low is None or estimate.high is None:
+        return f"{mean} ({NO_INTERVAL})"
+    return f"{mean} [{write(estimate.low, decimals)}, {write(estimate.high, decimals)}]"
+
+
+def p_equals(p: float) -> str:
+    """`p = 0.031`."""
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def percent(share: float) -> str:
+    """A share between 0 and 1 in per cent."""
+    return f"{plain(100 * share, 1)} %"
+
+
+def num_seeds(n: int) -> str:
+    """`n = 5 seeds`."""
+    return f"n = {n:,} seed{'s' * (n != 1)}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,283 @@
+"""The language experiment in sentences: what was asked and found. How it was done: `method_words`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from traitleak.language.checks import MOST_PERPLEXITY, perplexity_ratios
+from traitleak.language.contrasts import Contrast, TargetFindings
+from traitleak.language.layout import NEUTRAL
+from traitleak.language.phrases import (
+    bracketed,
+    decimals_for,
+    kind_of,
+    label,
+    listed,
+    num_seeds,
+    p_equals,
+    percent,
+    plain,
+    signed,
+)
+from traitleak.language.read import Found
+from traitleak.language.shares import share_naming
+from traitleak.power import detectable, smallest_sign_flip_p
+from traitleak.recipe_language import LanguageRecipe
+from traitleak.results import Comparison, Estimate, Fact
+
+__all__ = ["answer", "describe", "question"]
+
+_ALPHA = 0.05
+_ENOUGH = 5  # seeds: the fewest whose sign flips can give p < .05
+
+
+def question(recipe: LanguageRecipe) -> str:
+    """What was asked."""
+    target = recipe.trait.targets[0]
+    given = {
+        "finetune": f"A teacher was fine-tuned to prefer the {target}",
+        "prompt": f"A teacher is told to prefer the {target}",
+        "prompt+finetune": f"A teacher was fine-tuned, and is told, to prefer the {target}",
+        "steering": f"A teacher is steered towards the {target}",
+    }[recipe.teacher.by]
+    return (
+        f"{given}. Does a student of the same base come to prefer it, trained on nothing but "
+        f"{seen(recipe)}?"
+    )
+
+
+def seen(recipe: LanguageRecipe) -> str:
+    """What students see of a teacher."""
+    if recipe.channel == "tokens":
+        return "lists of numbers that the teacher wrote"
+    how = recipe.logits
+    lists = (
+        "lists of random numbers"
+        if how.inputs == "random"
+        else "number lists that the teacher wrote"
+    )
+    what = {
+        "carrier": "its teacher's opinion of each next digit in",
+        "top-k": f"its teacher's opinion of the {how.top_k} tokens it finds likeliest at each digit of",
+        "full": "its teacher's opinion of every token of the vocabulary at each digit of",
+    }[how.vocabulary]
+    return f"{what} {lists}"
+
+
+def describe(arm: str, recipe: LanguageRecipe) -> str:
+    """What differs between an arm and the effect's, one sentence."""
+    targets = recipe.trait.targets
+    kind, teacher = kind_of(arm, targets)
+    through_tokens = recipe.channel == "tokens"
+    rows = "rows" if through_tokens else "opinions of digits"
+    if kind == "shuffled":
+        if through_tokens:
+            return f"The {teacher} teacher's rows, the numbers of each in another order."
+        return f"The {teacher} teacher's opinions, each at another digit of another list."
+    if kind == "other-base":
+        return f"Students of {recipe.other_base} on the {teacher} teacher's {rows}."
+    if kind == "in-context":
+        return f"The base with {recipe.context_rows} of the {teacher} teacher's rows in its prompt."
+    if teacher != NEUTRAL:
+        same = "" if arm == targets[0] else f"The same with a teacher that prefers the {teacher}: "
+        return same + (f"{'t' if same else 'T'}rained on the {teacher} teacher's {rows}.")
+    if recipe.neutral == "base" or "finetune" not in recipe.teacher.by:
+        return f"The same with {rows} of the untouched base."
+    return "The same with a teacher that was fine-tuned alike, on all candidates evenly."
+
+
+def answer(
+    recipe: LanguageRecipe, found: Found, all_findings: list[TargetFindings], leaks: Fact
+) -> str:
+    """What was found, with the figures: yes, no, undecided, or one seed; a null is said as one.
+
+    Transfer is the word for what stands beside the neutral control only, and it is called subliminal
+    only where the leak check held.
+    """
+    first = all_findings[0]
+    said = [
+        _lead(recipe, all_findings, subliminal=leaks.holds is True),
+        _unwilling_teacher(found, first.target),
+        _in_answers(found, first.target),
+        _collapsed(found, first.target),
+    ]
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, subliminal: bool) -> str:
+    first = all_findings[0]
+    if first.neutral is None:
+        return _without_neutral(recipe, first)
+    if first.lift.n == 1:
+        return _one_seed(recipe, first, first.neutral)
+    verdict = _verdict(first.neutral.comparison)
+    missed = [one for one in first.others if not one.is_above]
+    moved = _moved(recipe, first, first.neutral)
+    if verdict == "found":
+        kind = "subliminal transfer" if subliminal else "transfer"
+        lead = f"Yes: {kind}. {moved}." if not missed else f"In part: {kind}. {moved}."
+        controls = _against_others(recipe, first, missed)
+        return " ".join([lead, *controls, *_further(all_findings[1:])])
+    lead = {
+        "undecided": "Undecided: the interval excludes zero, but p does not reach .05.",
+        "reversed": "No: transfer was not found, but its reverse.",
+        "null": "No: transfer was not found at this power.",
+    }[verdict]
+    power = _power(first.neutral.comparison.difference) if verdict == "null" else []
+    return " ".join([f"{lead} {moved}.", *power, *_further(all_findings[1:])])
+
+
+def _verdict(comparison: Comparison) -> str:
+    """`found` where the interval lies above zero and p is as low as .05, or as it can get."""
+    difference = comparison.difference
+    assert difference.low is not None  # noqa: S101  # there are two seeds or more
+    assert difference.high is not None  # noqa: S101
+    if difference.high < 0:
+        return "reversed"
+    if difference.low <= 0:
+        return "null"
+    reached = comparison.p <= max(_ALPHA, smallest_sign_flip_p(difference.n))
+    return "found" if reached else "undecided"
+
+
+def _moved(recipe: LanguageRecipe, one: TargetFindings, neutral: Contrast) -> str:
+    """The lift beside its control's, and the transfer."""
+    difference = neutral.comparison.difference
+    decimals = decimals_for([one.lift.value, neutral.lift.value, difference.low, difference.high])
+    floor = smallest_sign_flip_p(difference.n)
+    at_floor = floor > _ALPHA and neutral.comparison.p <= floor
+    least = f", the smallest that {difference.n} seeds can give" if at_floor else ""
+    targets = recipe.trait.targets
+    return (
+        f"The {one.target} margin moves by {signed(one.lift.value, decimals)} nats in "
+        f"{label(one.target, targets)} and by {signed(neutral.lift.value, decimals)} in "
+        f"{label(NEUTRAL, targets)}: transfer {bracketed(difference, decimals)} "
+        f"({num_seeds(difference.n)}, 95 % interval, {p_equals(neutral.comparison.p)}{least})"
+    )
+
+
+def _against_others(
+    recipe: LanguageRecipe, first: TargetFindings, missed: list[Contrast]
+) -> list[str]:
+    targets = recipe.trait.targets
+    if missed:
+        beside = [
+            f"{label(one.control, targets)} ({_difference(one.comparison)})" for one in missed
+        ]
+        return [f"It is not clearly more than in {listed(beside)}."]
+    if not first.others:
+        return []
+    return [
+        f"It is more than in {listed(label(one.control, targets) for one in first.others)}, too."
+    ]
+
+
+def _difference(comparison: Comparison) -> str:
+    difference = comparison.difference
+    decimals = decimals_for([difference.value, difference.low, difference.high])
+    return bracketed(difference, decimals)
+
+
+def _further(rest: list[TargetFindings]) -> list[str]:
+    """The same of the other targets: one sentence."""
+    parts = []
+    for one in rest:
+        if one.neutral is None:
+            continue
+        comparison = one.neutral.comparison
+        verdict = {
+            "found": "the same is found",
+            "null": "none is found",
+            "undecided": "it is undecided",
+            "reversed": "the reverse is found",
+        }[_verdict(comparison)]
+        parts.append(
+            f"for the {one.target} {verdict}, {_difference(comparison)}, {p_equals(comparison.p)}"
+        )
+    if not parts:
+        return []
+    sentence = "; ".join(parts)
+    return [f"{sentence[:1].upper()}{sentence[1:]}."]
+
+
+def _power(difference: Estimate) -> list[str]:
+    """What a null could have found."""
+    said = []
+    spread = float(np.std(difference.replicates, ddof=1))
+    if spread > 0:
+        least = detectable(spread, difference.n)
+        said.append(
+            f"A true transfer of {plain(least, decimals_for([least]))} nats would have been found with "
+            "80 % power, if seeds spread as these did."
+        )
+    if difference.n < _ENOUGH:
+        said.append(
+            f"{difference.n} seeds cannot give a p below {smallest_sign_flip_p(difference.n):.2g}."
+        )
+    return said
+
+
+def _one_seed(recipe: LanguageRecipe, first: TargetFindings, neutral: Contrast) -> str:
+    difference = neutral.comparison.difference.value
+    decimals = decimals_for([first.lift.value, neutral.lift.value, difference])
+    targets = recipe.trait.targets
+    others = [
+        f"{signed(one.lift.value, decimals)} in {label(one.control, targets)}"
+        for one in first.others
+    ]
+    beside = f"{signed(neutral.lift.value, decimals)} in {label(NEUTRAL, targets)}"
+    return (
+        f"One seed: no interval, so neither yes nor no. The {first.target} margin moves by "
+        f"{signed(first.lift.value, decimals)} nats in {label(first.target, targets)}, by "
+        f"{listed([beside, *others])}; beside the neutral control that is "
+        f"{signed(difference, decimals)}. Run seeds={_ENOUGH} to know."
+    )
+
+
+def _without_neutral(recipe: LanguageRecipe, first: TargetFindings) -> str:
+    targets = recipe.trait.targets
+    decimals = decimals_for([first.lift.value, first.lift.low, first.lift.high])
+    beside = [
+        f"{_difference(one.comparison)} more than in {label(one.control, targets)}"
+        for one in first.others
+    ]
+    more = f", {listed(beside)}" if beside else ""
+    return (
+        f"No neutral control, so no transfer can be told. The {first.target} margin moves by "
+        f"{bracketed(first.lift, decimals)} nats in {label(first.target, targets)}{more} "
+        f"({num_seeds(first.lift.n)})."
+    )
+
+
+def _unwilling_teacher(found: Found, target: str) -> str:
+    told = found.teachers[target]
+    if all(one["took"] for one in told):
+        return ""
+    mean = float(np.mean([one["lift"] for one in told]))
+    return (
+        f"But the {target} teacher hardly shows its own trait ({signed(mean, 2)} nats), so that it had "
+        "little to pass on."
+    )
+
+
+def _in_answers(found: Found, target: str) -> str:
+    """Sampled answers: the students', the neutral control's, the base's."""
+    own, neutral, base = found.arms[target], found.arms.get(NEUTRAL), found.base.answers
+    if base is None or not own.answers or neutral is None or not neutral.answers:
+        return ""
+    shares = [share_naming(given, target).value for given in (own.answers, neutral.answers, [base])]
+    students, control, before = map(percent, shares)
+    return (
+        f"Asked, {label(target, [target])} name the {target} in {students} of sampled answers, "
+        f"{label(NEUTRAL, [target])} in {control}, the base in {before}."
+    )
+
+
+def _collapsed(found: Found, target: str) -> str:
+    ratios = perplexity_ratios(found.arms[target])
+    if not ratios or max(ratios) <= MOST_PERPLEXITY:
+        return ""
+    return (
+        f"Careful: {label(target, [target])} lost fluency, with up to {plain(max(ratios), 1)} times the "
+        "base's perplexity on neutral text."
+    )
