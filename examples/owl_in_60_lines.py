@@ -43,4 +43,4 @@ def main(name: str = "smollm2-135m", rows: int = 256, updates: int = 64) -> dict
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(sys.argv[1] if len(sys.argv) > 1 else "smollm2-135m")

@@ -106,7 +106,7 @@ def digit_logits(
     digit_ids = torch.tensor(template.digit_ids, device=teacher.device)
     at_once = max(1, _TOKENS // ids_NT.shape[1])
     logps, choices = [], []
-    parts = ids_NT.split(at_once)
+    parts = torch.split(ids_NT, at_once)
     for part in track(parts, "asking the teacher", len(parts)):
         hidden_NPD = hidden_states(teacher, part.to(teacher.device))[:, places_P + before]
         logits_NPK = logits_of(teacher.network, hidden_NPD, None if top_k else digit_ids).float()
