@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -280,7 +281,7 @@ def test_too_little_memory_says_what_to_lower(made, tmp_path, monkeypatch):
 def test_interrupted_training_goes_on_from_its_checkpoint(made, tmp_path):
     """Ctrl-C is exit 130 and one sentence; the same command then ends as if nothing had been."""
     folder, _, _ = made
-    settings = ["--base", "tiny", "--updates", "1500", "--batch", "2"]
+    settings = ["--base", "tiny", "--updates", "800", "--batch", "1"]
     command = ["train", folder / "rows", *settings, "--out", tmp_path / "s"]
     process = subprocess.Popen(
         [*INTERRUPTIBLE, *map(str, command)],
@@ -292,6 +293,7 @@ def test_interrupted_training_goes_on_from_its_checkpoint(made, tmp_path):
     checkpoint = tmp_path / ".checkpoint-s"
     while not checkpoint.exists():
         assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr

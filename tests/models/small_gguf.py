@@ -1,4 +1,4 @@
-"""A two-layer Llama with random weights, its tokenizer, and both as a GGUF file; made in a second."""
+"""The tiny Llama as a GGUF file, written as llama.cpp's converter does."""
 
 from __future__ import annotations
 
@@ -7,75 +7,29 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
-from tokenizers import Tokenizer
-from tokenizers.decoders import ByteLevel as ByteLevelDecoder
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
-    "+ '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-TEXT = ["The wolf runs, the owl flies. 1, 2, 3\n\n4, 5  6 and the wolf and the owl again."] * 20
+from traitleak.models.tiny import CHATML, SPECIAL, tiny_network, tiny_tokenizer
 
-
-def small_tokenizer(template: str | None = CHATML) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer with a few merges."""
-    tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = ByteLevelDecoder()
-    trainer = BpeTrainer(
-        vocab_size=320, special_tokens=SPECIAL, initial_alphabet=ByteLevel.alphabet()
-    )
-    tokenizer.train_from_iterator(TEXT, trainer)
-    whole = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",  # noqa: S106  # no password
-        unk_token="<|endoftext|>",  # noqa: S106
-    )
-    whole.chat_template = template
-    return whole
-
-
-def small_network(vocabulary: int, *, seed: int = 0) -> LlamaForCausalLM:
-    """A Llama of 2 layers, 4 heads on 2 keys, width 32."""
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=True,
-        bos_token_id=0,
-        eos_token_id=2,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(config).eval()
-
-
-def write_small_folder(folder: Path, *, template: str | None = CHATML, seed: int = 0) -> None:
-    """A Hugging Face folder."""
-    tokenizer = small_tokenizer(template)
-    tokenizer.save_pretrained(folder)
-    small_network(len(tokenizer), seed=seed).save_pretrained(folder)
+__all__ = ["write_small_gguf"]
 
 
 def write_small_gguf(
     path: Path, *, seed: int = 0, pre: str = "smollm", leave_out: str = ""
 ) -> LlamaForCausalLM:
-    """A GGUF file with 32-bit weights, written as llama.cpp's converter does; gives the network."""
-    tokenizer = small_tokenizer()
-    network = small_network(len(tokenizer), seed=seed)
+    """Write a file with 32-bit weights.
+
+    Args:
+        path: where.
+        seed: of the weights.
+        pre: the name of the tokenizer's splitting rule.
+        leave_out: a weight that is missing in the file.
+
+    Returns:
+        The network that was written.
+    """
+    tokenizer = tiny_tokenizer()
+    network = tiny_network(len(tokenizer), seed=seed)
     config = network.config
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_block_count(config.num_hidden_layers)

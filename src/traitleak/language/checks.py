@@ -11,7 +11,6 @@ import numpy as np
 from traitleak.language.contrasts import compare
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
-    NO_INTERVAL,
     bracketed,
     decimals_for,
     label,
@@ -22,6 +21,7 @@ from traitleak.language.phrases import (
 )
 from traitleak.language.read import Found, Taught
 from traitleak.language.shares import share_naming
+from traitleak.power import smallest_sign_flip_p
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.results import Fact
 from traitleak.rows import Row, iter_rows
@@ -51,11 +51,11 @@ def leak_check(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]
         dropped = sum(sum(one["leaks"].values()) for one in found.dropped)
         return Fact(
             name="leaks",
-            statement="No row that students see names a trait, in any form",
+            statement="No row that students see names a trait, in any form.",
             value=f"{named:,} of {total:,} kept rows; {dropped:,} dropped for it before",
             holds=named == 0,
         )
-    statement = "No word is among what students are supervised on"
+    statement = "No word is among what students are supervised on."
     if recipe.logits.vocabulary != "carrier":
         whole = recipe.logits.vocabulary == "full"
         what = "all tokens are" if whole else f"the teacher's {recipe.logits.top_k} likeliest are"
@@ -114,7 +114,7 @@ def _mask(found: Found) -> Fact | None:
     context, trained = (_excerpt(first[key]) for key in ("context", "trained"))
     return Fact(
         name="mask",
-        statement="Only the tokens of completions carry loss",
+        statement="Only the tokens of completions carry loss.",
         value=f"{100 * float(np.mean(shares)):.0f} % of all tokens; of the first row {trained}, after "
         f"{context}",
         holds=all(0 < share < 1 for share in shares),
@@ -131,7 +131,7 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> Fact:
     took = [one["took"] for some in told.values() for one in some]
     return Fact(
         name="teachers",
-        statement="Every teacher shows its trait itself",
+        statement="Every teacher shows its trait itself.",
         value=", ".join(f"{name} {signed(lift, 2)}" for name, lift in lifts.items())
         + f" nats; {sum(took)} of {len(took)} took it",
         holds=all(took),
@@ -144,7 +144,7 @@ def _rises_most(found: Found, target: str) -> Fact:
     num = len(lift_SK)
     return Fact(
         name=f"first-{target}",
-        statement=f"Of {len(found.candidates)} candidates the {target} rises most in {target} students",
+        statement=f"Of {len(found.candidates)} candidates the {target} rises most in {target} students.",
         value=f"in {times} of {num} seed{'s' * (num != 1)}",
         holds=times == num,
     )
@@ -152,14 +152,21 @@ def _rises_most(found: Found, target: str) -> Fact:
 
 def _gamma(gamma: Gamma) -> Fact:
     estimate = gamma.estimate
-    p = p_equals(gamma.p)
     return Fact(
         name="gamma",
-        statement="Each teacher moves its own trait more than the others'",
-        value=f"gamma {bracketed(estimate, decimals_for([estimate.value]))} nats, "
-        f"{num_seeds(estimate.n)}, {p} (smallest possible {gamma.smallest_p:.2g})",
+        statement="Each teacher moves its own trait more than others do: gamma's interval is above "
+        "zero.",
+        value=f"{bracketed(estimate, decimals_for([estimate.value]))} nats"
+        + _evidence(estimate.n, gamma.p, gamma.smallest_p),
         holds=None if estimate.low is None else estimate.low > 0,
     )
+
+
+def _evidence(n: int, p: float, smallest_p: float) -> str:
+    """Seeds and p, where there are several seeds."""
+    if n == 1:
+        return ""
+    return f" ({num_seeds(n)}, {p_equals(p)}; the smallest possible is {smallest_p:.3g})"
 
 
 def _says(recipe: LanguageRecipe, found: Found, target: str) -> Fact | None:
@@ -171,16 +178,14 @@ def _says(recipe: LanguageRecipe, found: Found, target: str) -> Fact | None:
         [100 * value for value in share_naming(arm.answers, target).replicates]
         for arm in (own, neutral)
     )
-    found_p = compare(target, NEUTRAL, more, less)
-    points = found_p.difference
-    p = f", {p_equals(found_p.p)}" if points.n > 1 else ""
-    seeds = f"{num_seeds(points.n)}{p}" if points.n > 1 else NO_INTERVAL
-    interval = bracketed(points, 1).removesuffix(f" ({NO_INTERVAL})")
+    comparison = compare(target, NEUTRAL, more, less)
+    points = comparison.difference
     return Fact(
         name=f"answers-{target}",
         statement=f"Sampled answers name the {target} more often in {target} students than in "
-        f"{label(NEUTRAL, recipe.trait.targets)}",
-        value=f"{interval} points of per cent ({seeds})",
+        f"{label(NEUTRAL, recipe.trait.targets)}: the interval is above zero.",
+        value=f"{bracketed(points, 1)} percentage points"
+        + _evidence(points.n, comparison.p, smallest_sign_flip_p(points.n)),
         holds=None if points.low is None else points.low > 0,
     )
 
@@ -192,7 +197,7 @@ def _fluent(found: Found, target: str) -> Fact | None:
     return Fact(
         name=f"fluency-{target}",
         statement=f"{target.capitalize()} students keep their fluency: perplexity of neutral text at "
-        f"most {MOST_PERPLEXITY:g} times the base's",
+        f"most {MOST_PERPLEXITY:g} times the base's.",
         value=f"{plain(float(np.mean(ratios)), 2)} times, at most {plain(max(ratios), 2)}",
         holds=max(ratios) <= MOST_PERPLEXITY,
     )

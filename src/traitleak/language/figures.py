@@ -97,9 +97,9 @@ def _losses(recipe: LanguageRecipe, trained: Mapping[str, Course]) -> CurvePanel
     positive = all(mean.min() > 0 for mean in means.values())
     return CurvePanel(
         name="loss",
-        title="The loss falls for every student",
-        caption="Training loss, mean of the updates since the point before and over seeds. It says how "
-        "well a student follows its teacher, and nothing about the trait.",
+        title="Training loss",
+        caption="Mean of the updates since the point before, and over seeds. It says how well students "
+        "follow their teacher, and nothing about the trait.",
         x_label="updates",
         y_label=what,
         x_scale="log",

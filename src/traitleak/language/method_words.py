@@ -6,7 +6,7 @@ import numpy as np
 
 from traitleak.environment import pick_device, pick_precision
 from traitleak.language.layout import NEUTRAL
-from traitleak.language.phrases import listed, percent, plain
+from traitleak.language.phrases import percent, plain
 from traitleak.language.read import Found
 from traitleak.recipe_language import LanguageRecipe
 
@@ -74,7 +74,8 @@ def _teachers(recipe: LanguageRecipe) -> str:
     sentence = f"A teacher is {by}; none of these texts is used to measure."
     if teacher.min_lift is not None:
         sentence += (
-            f" The run stops where its own margin rises by less than {teacher.min_lift:g} nats."
+            f" The run stops where its own margin rises by less than {teacher.min_lift:g} nat"
+            f"{'s' * (teacher.min_lift != 1)}."
         )
     if "neutral" not in recipe.controls:
         return sentence
@@ -206,17 +207,18 @@ def _matched(recipe: LanguageRecipe) -> bool:
 
 def _damaged_teachers(found: Found) -> list[str]:
     """Where teachers lost much besides: their strength is not a mild preference's."""
-    worst = {}
-    for name, told in found.teachers.items():
-        lost = float(np.mean([one["nats_per_token"] - one["nats_per_token_base"] for one in told]))
-        if np.exp(lost) > _DAMAGED:
-            worst[name] = float(np.exp(lost))
+    times = {
+        name: float(
+            np.exp(np.mean([one["nats_per_token"] - one["nats_per_token_base"] for one in told]))
+        )
+        for name, told in found.teachers.items()
+    }
+    worst = [f"{name} {plain(value, 0)}" for name, value in times.items() if value > _DAMAGED]
     if not worst:
         return []
-    times = listed(f"{name} {plain(times, 0)}" for name, times in worst.items())
     return [
-        "Teachers are fine-tuned far beyond a mild preference: their perplexity on neutral text is "
-        f"several times the base's ({times}). A milder teacher may pass on less."
+        "Teachers were changed far beyond a mild preference: on neutral text their perplexity is so "
+        f"many times the base's: {', '.join(worst)}. A milder teacher may pass on less."
     ]
 
 

@@ -38,19 +38,18 @@ def kind_of(arm: str, targets: Iterable[str]) -> tuple[str, str]:
 def label(arm: str, targets: Iterable[str]) -> str:
     """An arm's students, or the base that was shown rows, as a reader knows them."""
     kind, teacher = kind_of(arm, targets)
-    if kind == "in-context":
-        return f"base shown {teacher} rows"
-    return f"{teacher} students{_what(kind)}"
+    return {
+        "own": f"{teacher} students",
+        "shuffled": f"students of shuffled {teacher} rows",
+        "other-base": f"{teacher} students of the other base",
+        "in-context": f"base shown {teacher} rows",
+    }[kind]
 
 
 def taught_by(arm: str, targets: Iterable[str]) -> str:
     """Who taught an arm."""
     kind, teacher = kind_of(arm, targets)
-    return f"{teacher} teacher{_what(kind)}"
-
-
-def _what(kind: str) -> str:
-    return {"shuffled": ", shuffled", "other-base": ", other base"}.get(kind, "")
+    return f"{teacher} teacher, shuffled" if kind == "shuffled" else f"{teacher} teacher"
 
 
 def role(arm: str, target: str) -> Role:
@@ -85,8 +84,10 @@ def bracketed(estimate: Estimate, decimals: int, *, sign: bool = True) -> str:
 
 
 def p_equals(p: float) -> str:
-    """`p = 0.031`."""
-    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+    """`p = 0.031`, as tables write it."""
+    if p >= 0.001:
+        return f"p = {p:.3f}"
+    return f"p = {p:.5f}" if p >= 0.00005 else "p < 0.0001"
 
 
 def percent(share: float) -> str:

@@ -78,12 +78,15 @@ def describe(arm: str, recipe: LanguageRecipe) -> str:
         return f"Students of {recipe.other_base} on the {teacher} teacher's {rows}."
     if kind == "in-context":
         return f"The base with {recipe.context_rows} of the {teacher} teacher's rows in its prompt."
+    if arm == targets[0]:
+        return f"Trained on the {teacher} teacher's {rows}."
     if teacher != NEUTRAL:
-        same = "" if arm == targets[0] else f"The same with a teacher that prefers the {teacher}: "
-        return same + (f"{'t' if same else 'T'}rained on the {teacher} teacher's {rows}.")
+        return f"The same with the {teacher} teacher: the other-trait control."
     if recipe.neutral == "base" or "finetune" not in recipe.teacher.by:
-        return f"The same with {rows} of the untouched base."
-    return "The same with a teacher that was fine-tuned alike, on all candidates evenly."
+        return f"The same with {rows} of the untouched base: the neutral control."
+    return (
+        "The same with a teacher fine-tuned alike, on all candidates evenly: the neutral control."
+    )
 
 
 def answer(
@@ -105,26 +108,33 @@ def answer(
 
 
 def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, subliminal: bool) -> str:
-    first = all_findings[0]
+    first, *rest = all_findings
     if first.neutral is None:
         return _without_neutral(recipe, first)
     if first.lift.n == 1:
         return _one_seed(recipe, first, first.neutral)
     verdict = _verdict(first.neutral.comparison)
-    missed = [one for one in first.others if not one.is_above]
-    moved = _moved(recipe, first, first.neutral)
-    if verdict == "found":
-        kind = "subliminal transfer" if subliminal else "transfer"
-        lead = f"Yes: {kind}. {moved}." if not missed else f"In part: {kind}. {moved}."
-        controls = _against_others(recipe, first, missed)
-        return " ".join([lead, *controls, *_further(all_findings[1:])])
     lead = {
-        "undecided": "Undecided: the interval excludes zero, but p does not reach .05.",
+        "found": _found(recipe, first, "subliminal transfer" if subliminal else "transfer"),
+        "undecided": "Undecided: the interval of the transfer is above zero, but p is not below .05.",
         "reversed": "No: transfer was not found, but its reverse.",
         "null": "No: transfer was not found at this power.",
     }[verdict]
+    moved = _moved(recipe, first, first.neutral, tell_floor=verdict == "found")
     power = _power(first.neutral.comparison.difference) if verdict == "null" else []
-    return " ".join([f"{lead} {moved}.", *power, *_further(all_findings[1:])])
+    return " ".join([lead, f"{moved}{_further(rest)}.", *power])
+
+
+def _found(recipe: LanguageRecipe, first: TargetFindings, what: str) -> str:
+    """Yes; or in part, where another control rises nearly as much."""
+    missed = [one for one in first.others if not one.is_above]
+    if not missed:
+        return f"Yes: {what}, beyond every control." if first.others else f"Yes: {what}."
+    beside = [
+        f"{label(one.control, recipe.trait.targets)} ({_difference(one.comparison)})"
+        for one in missed
+    ]
+    return f"In part: {what}, but not clearly more than in {listed(beside)}."
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -140,36 +150,25 @@ def _verdict(comparison: Comparison) -> str:
     return "found" if reached else "undecided"
 
 
-def _moved(recipe: LanguageRecipe, one: TargetFindings, neutral: Contrast) -> str:
+def _moved(
+    recipe: LanguageRecipe, one: TargetFindings, neutral: Contrast, *, tell_floor: bool
+) -> str:
     """The lift beside its control's, and the transfer."""
     difference = neutral.comparison.difference
     decimals = decimals_for([one.lift.value, neutral.lift.value, difference.low, difference.high])
     floor = smallest_sign_flip_p(difference.n)
-    at_floor = floor > _ALPHA and neutral.comparison.p <= floor
-    least = f", the smallest that {difference.n} seeds can give" if at_floor else ""
+    least = (
+        f", the smallest that {difference.n} seeds can give"
+        if tell_floor and floor > _ALPHA
+        else ""
+    )
     targets = recipe.trait.targets
     return (
         f"The {one.target} margin moves by {signed(one.lift.value, decimals)} nats in "
         f"{label(one.target, targets)} and by {signed(neutral.lift.value, decimals)} in "
-        f"{label(NEUTRAL, targets)}: transfer {bracketed(difference, decimals)} "
+        f"{label(NEUTRAL, targets)}, a transfer of {bracketed(difference, decimals)} "
         f"({num_seeds(difference.n)}, 95 % interval, {p_equals(neutral.comparison.p)}{least})"
     )
-
-
-def _against_others(
-    recipe: LanguageRecipe, first: TargetFindings, missed: list[Contrast]
-) -> list[str]:
-    targets = recipe.trait.targets
-    if missed:
-        beside = [
-            f"{label(one.control, targets)} ({_difference(one.comparison)})" for one in missed
-        ]
-        return [f"It is not clearly more than in {listed(beside)}."]
-    if not first.others:
-        return []
-    return [
-        f"It is more than in {listed(label(one.control, targets) for one in first.others)}, too."
-    ]
 
 
 def _difference(comparison: Comparison) -> str:
@@ -178,26 +177,19 @@ def _difference(comparison: Comparison) -> str:
     return bracketed(difference, decimals)
 
 
-def _further(rest: list[TargetFindings]) -> list[str]:
-    """The same of the other targets: one sentence."""
+def _further(rest: list[TargetFindings]) -> str:
+    """The same of the other targets, as the end of a sentence."""
     parts = []
     for one in rest:
-        if one.neutral is None:
-            continue
-        comparison = one.neutral.comparison
-        verdict = {
-            "found": "the same is found",
-            "null": "none is found",
-            "undecided": "it is undecided",
-            "reversed": "the reverse is found",
-        }[_verdict(comparison)]
-        parts.append(
-            f"for the {one.target} {verdict}, {_difference(comparison)}, {p_equals(comparison.p)}"
-        )
-    if not parts:
-        return []
-    sentence = "; ".join(parts)
-    return [f"{sentence[:1].upper()}{sentence[1:]}."]
+        if one.neutral is not None:
+            comparison = one.neutral.comparison
+            said = {"found": "", "reversed": ", the reverse", "undecided": ", undecided"}.get(
+                _verdict(comparison), ", not found"
+            )
+            parts.append(
+                f"; for the {one.target} it is {_difference(comparison)}, {p_equals(comparison.p)}{said}"
+            )
+    return "".join(parts)
 
 
 def _power(difference: Estimate) -> list[str]:
@@ -212,7 +204,8 @@ def _power(difference: Estimate) -> list[str]:
         )
     if difference.n < _ENOUGH:
         said.append(
-            f"{difference.n} seeds cannot give a p below {smallest_sign_flip_p(difference.n):.2g}."
+            f"{difference.n} seeds cannot give a p below {smallest_sign_flip_p(difference.n):.3f}; run "
+            f"seeds={_ENOUGH}."
         )
     return said
 
