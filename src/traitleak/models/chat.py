@@ -35,6 +35,8 @@ __all__ = ["PINNED_DATE", "Renderer", "make_renderer"]
 PINNED_DATE: Final = date(2025, 1, 1)  # what a template that writes today's date is told
 _OTHER_DATE: Final = date(2021, 11, 28)  # differs in year, month, day and weekday
 
+_DATE_SIGNS: Final = "dmyYbBaAjHIMSp"  # of strftime; more no template was seen to use
+
 # Stand-ins whose place in a rendered text tells how the template works. No blanks at their ends:
 # many templates strip them.
 _SYSTEM, _USER, _ANSWER = "Sys7tem stands here.", "Us7er asks here.", "Ans7wer stands here."
@@ -222,14 +224,24 @@ def _rendered(
     today: date = PINNED_DATE,
 ) -> str:
     """A conversation as its template writes it; `asks`: up to where the model is to answer."""
-    # Templates get the date from a function of this name; one that is given comes before theirs.
     text = tokenizer.apply_chat_template(
         list(messages),
+        chat_template=_dated(today) + tokenizer.get_chat_template(),
         tokenize=False,
         add_generation_prompt=asks,
-        strftime_now=today.strftime,
     )
     return str(text)
+
+
+def _dated(today: date) -> str:
+    """A macro in the place of the function that gives templates today's date.
+
+    A function of our own cannot be handed over: transformers passes on plain values alone.
+    """
+    filled = "".join(
+        f" | replace('%{sign}', '{today.strftime('%' + sign)}')" for sign in _DATE_SIGNS
+    )
+    return f"{{% macro strftime_now(format) %}}{{{{ format{filled} }}}}{{% endmacro %}}"
 
 
 def _stop_ids(tokenizer: PreTrainedTokenizerBase, end_of_turn: str) -> tuple[int, ...]:
