@@ -102,7 +102,7 @@ def how(recipe: DigitsRecipe, source: str) -> list[str]:
         "optimiser are the same.",
         "Intervals: Student's t over networks; p: exact one-sided sign flips of paired networks up "
         "to 20 networks, 100,000 random ones beyond; not corrected for the number of comparisons.",
-        f"Matrix products in {precision.value} on {device.value}: {precision.reason} Parameters, "
+        f"Matrix products in {precision.value} on {device.value}. Parameters, "
         "optimiser state and losses in float32.",
     ]
 

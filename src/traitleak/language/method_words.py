@@ -53,7 +53,7 @@ def how(recipe: LanguageRecipe, found: Found) -> list[str]:
         f"{str(found.rendered['template_hash'])[:12]}), for instance "
         f"{_excerpt(str(found.rendered['example_prompt']))}.",
         *map(str, found.rendered.get("notes", [])),
-        f"{precision.value} on {device.value}: {precision.reason}",
+        f"{precision.value} on {device.value}.",
     ]
     return told
 
