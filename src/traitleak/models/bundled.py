@@ -21,6 +21,7 @@ __all__ = [
     "cache_folder",
     "converted_folder",
     "describe_models",
+    "expanded",
     "gguf_pip_line",
     "on_this_machine",
     "packed_files",
@@ -150,11 +151,19 @@ def cache_folder() -> Path:
     """Where converted models are kept: in `TRAITLEAK_CACHE`, or the system's place for caches."""
     chosen = os.environ.get("TRAITLEAK_CACHE")
     if chosen:
-        return Path(chosen).expanduser() / "models"
+        return expanded(chosen) / "models"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "traitleak" / "models"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "traitleak" / "models"
+
+
+def expanded(text: str) -> Path:
+    """A path with its `~` replaced, or as it is where that means no user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 def converted_folder(name: str, sha256: str) -> Path:
@@ -174,8 +183,8 @@ def on_this_machine() -> str:
 
 def _in_hub_cache() -> list[str]:
     """Names of models in the Hugging Face cache; only as many as one reads."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    hub = expanded(os.environ.get("HF_HUB_CACHE") or f"{home}/hub")
     try:
         configs = sorted(hub.glob("models--*/snapshots/*/config.json"))
     except OSError:

@@ -285,9 +285,7 @@ def _read_gguf(source: Path, name: str) -> tuple[PreTrainedModel, PreTrainedToke
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"gguf_file": _SOURCE, "local_files_only": True}
-    read: Any = (
-        AutoModelForCausalLM.from_pretrained
-    )  # gives a pair here, which its types do not say
+    read: Any = AutoModelForCausalLM.from_pretrained  # its types do not say that it gives a pair
     # Its progress bar asks no setting whether it is wanted; errors come as exceptions.
     try:
         with contextlib.redirect_stderr(io.StringIO()):

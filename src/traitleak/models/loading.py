@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from traitleak.errors import DataError, SettingsError
-from traitleak.models.bundled import describe_models, on_this_machine
+from traitleak.models.bundled import describe_models, expanded, on_this_machine
 from traitleak.models.convert import convert_bundled, convert_file, quiet
 from traitleak.models.names import ModelName, parse_name
 
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_models", "load"]
 
 _ADAPTER_CONFIG = "adapter_config.json"
-_HUB_SECONDS = (
-    10  # how long the hub may take to answer at all; the libraries' retries take a minute
-)
+_HUB_SECONDS = 10  # how long the hub may take to answer at all; the libraries retry for a minute
 _TINY_CONTEXT = 4096  # its tokens are hardly longer than letters
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads them
@@ -123,7 +121,7 @@ def _weights(
     if parsed.kind == "bundled":
         converted = convert_bundled(parsed.target, say=say)
     else:
-        converted = convert_file(Path(parsed.target).expanduser(), say=say)
+        converted = convert_file(expanded(parsed.target), say=say)
     known = precision == "float32" and not parsed.adapters
     network, tokenizer = _read(str(converted.folder), precision, local=True)
     return network, tokenizer, converted.fingerprint if known else ""
@@ -140,7 +138,7 @@ def _tiny(seed: int, precision: str) -> tuple[PreTrainedModel, PreTrainedTokeniz
 
 
 def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    folder = Path(target).expanduser()
+    folder = expanded(target)
     if folder.exists():
         return _from_folder(folder, precision)
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", target):
@@ -224,9 +222,7 @@ def _read(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    read: Any = (
-        AutoModelForCausalLM.from_pretrained
-    )  # gives a pair here, which its types do not say
+    read: Any = AutoModelForCausalLM.from_pretrained  # its types do not say that it gives a pair
     options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(source, **options)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from traitleak.errors import SettingsError
-from traitleak.models.bundled import BUNDLED, on_this_machine
+from traitleak.models.bundled import BUNDLED, expanded, on_this_machine
 
 __all__ = ["ModelName", "parse_name"]
 
@@ -120,7 +120,7 @@ def _split_adapters(name: str) -> tuple[str, tuple[Path, ...]]:
         # From the right, the first plus sign that an adapter folder follows; if none does, the last,
         # so that loading says which folder is missing.
         pluses = [match.start() for match in re.finditer(r"\+", name)][::-1]
-        folders = {at: Path(name[at + 1 :]).expanduser() for at in pluses if name[at + 1 :]}
+        folders = {at: expanded(name[at + 1 :]) for at in pluses if name[at + 1 :]}
         at = next((at for at, folder in folders.items() if _exists(folder)), pluses[0])
         if at not in folders:
             raise SettingsError(
@@ -133,7 +133,7 @@ def _split_adapters(name: str) -> tuple[str, tuple[Path, ...]]:
 
 def _is_there(name: str) -> bool:
     provider, _, target = name.partition("/")
-    return provider in {"hf", "gguf"} and _exists(Path(target).expanduser())
+    return provider in {"hf", "gguf"} and _exists(expanded(target))
 
 
 def _exists(path: Path) -> bool:
@@ -145,7 +145,7 @@ def _exists(path: Path) -> bool:
 
 def _unknown(name: str) -> SettingsError:
     close = difflib.get_close_matches(name.lower(), [*BUNDLED, "tiny"], n=1, cutoff=0.5)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if close:
         hint = f"Did you mean {close[0]}?"
     elif name.lower().endswith(".gguf"):
