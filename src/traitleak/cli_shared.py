@@ -65,6 +65,8 @@ def exit_codes(*, debug: bool, left: str = "") -> Iterator[None]:
         drop_unwritten()
         raise typer.Exit(141) from None
     except Exception as error:  # noqa: BLE001  # the last line of defence
+        if _interrupted(error):
+            _fail(f"Interrupted. {left}".rstrip(), 130, debug=debug)
         said = unwritten(error)
         if said:
             _fail(said, 2, debug=debug)
@@ -75,6 +77,17 @@ def exit_codes(*, debug: bool, left: str = "") -> Iterator[None]:
             70,
             debug=debug,
         )
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind an error: compiled code may turn it into one of its own."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _fail(paragraph: str, code: int, *, debug: bool) -> NoReturn:
