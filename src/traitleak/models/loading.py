@@ -141,7 +141,7 @@ def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrai
     folder = expanded(target)
     if folder.exists():
         return _from_folder(folder, precision)
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", target):
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", target):
         raise SettingsError(
             f"hf/{target}: there is no such folder, and it cannot be a model's id on the hub, which is "
             "<owner>/<model>."
