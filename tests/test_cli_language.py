@@ -281,7 +281,7 @@ def test_too_little_memory_says_what_to_lower(made, tmp_path, monkeypatch):
 def test_interrupted_training_goes_on_from_its_checkpoint(made, tmp_path):
     """Ctrl-C is exit 130 and one sentence; the same command then ends as if nothing had been."""
     folder, _, _ = made
-    settings = ["--base", "tiny", "--updates", "800", "--batch", "1"]
+    settings = ["--base", "tiny", "--updates", "300", "--batch", "1"]
     command = ["train", folder / "rows", *settings, "--out", tmp_path / "s"]
     process = subprocess.Popen(
         [*INTERRUPTIBLE, *map(str, command)],
