@@ -32,6 +32,9 @@ __all__ = ["describe_models", "load"]
 _ADAPTER_CONFIG = "adapter_config.json"
 _HUB_SECONDS = 10  # how long the hub may take to answer at all; the libraries retry for a minute
 _TINY_CONTEXT = 4096  # its tokens are hardly longer than letters
+# Of a model on the hub: what is fetched beside its weights, and what never is.
+_BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
+_NOT_FETCHED = ["*/*", "consolidated*"]  # other formats, in folders of their own or beside
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads them
 
@@ -115,7 +118,7 @@ def _weights(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """Network, tokenizer, and the weights' hash where it is known already ("" where not)."""
     if parsed.kind == "hf":
-        return *_hugging_face(parsed.target, precision), ""
+        return *_hugging_face(parsed.target, precision, say), ""
     if parsed.kind == "tiny":
         return *_tiny(int(parsed.target), precision), ""
     if parsed.kind == "bundled":
@@ -123,7 +126,7 @@ def _weights(
     else:
         converted = convert_file(expanded(parsed.target), say=say)
     known = precision == "float32" and not parsed.adapters
-    network, tokenizer = _read(str(converted.folder), precision, local=True)
+    network, tokenizer = _read(str(converted.folder), precision)
     return network, tokenizer, converted.fingerprint if known else ""
 
 
@@ -137,7 +140,9 @@ def _tiny(seed: int, precision: str) -> tuple[PreTrainedModel, PreTrainedTokeniz
     return network.to(getattr(torch, precision)), tokenizer
 
 
-def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _hugging_face(
+    target: str, precision: str, say: Callable[[str], None]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     folder = expanded(target)
     if folder.exists():
         return _from_folder(folder, precision)
@@ -147,18 +152,31 @@ def _hugging_face(target: str, precision: str) -> tuple[PreTrainedModel, PreTrai
             "<owner>/<model>."
         )
     try:
-        return _read(target, precision, local=True)
+        return _read(_snapshot(target, local_files_only=True), precision)
     except _unreadable() as in_cache:
         if any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE):
             raise DataError(
                 f"hf/{target} is not whole in the Hugging Face cache, and the hub may not be asked "
                 f"({' or '.join(_OFFLINE)} is set). {on_this_machine()}"
             ) from in_cache
-    _ask_hub(target)
+    weights = _ask_hub(target)
+    say(f"Fetching {target} from the Hugging Face hub.")
     try:
-        return _read(target, precision, local=False)
+        patterns = [*_BESIDE_WEIGHTS, weights]
+        return _read(_snapshot(target, allow_patterns=patterns), precision)
     except _unreadable() as error:
-        raise DataError(f"hf/{target} cannot be used: {_first_line(error)}") from error
+        raise DataError(f"hf/{target} cannot be used: {_first_line(error)}.") from error
+
+
+def _snapshot(target: str, **options: Any) -> str:
+    """The folder of a model of the hub, fetched unless it must be in the cache.
+
+    A folder, because transformers asks the hub for adapters even where it is told to use local files
+    only, if it is given an id.
+    """
+    from huggingface_hub import snapshot_download
+
+    return str(snapshot_download(target, ignore_patterns=_NOT_FETCHED, **options))
 
 
 def _from_folder(folder: Path, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -172,15 +190,18 @@ def _from_folder(folder: Path, precision: str) -> tuple[PreTrainedModel, PreTrai
             "A GGUF file is named gguf/<file>."
         )
     try:
-        return _read(str(folder), precision, local=True)
+        return _read(str(folder), precision)
     except _unreadable() as error:
         raise DataError(
             f"The model in {folder} cannot be read ({_first_line(error)}); get it anew, or name another."
         ) from error
 
 
-def _ask_hub(target: str) -> None:
+def _ask_hub(target: str) -> str:
     """See that the hub is there and has the model, without the minute of retries that a read makes.
+
+    Returns:
+        What the names of its files with weights end in: safetensors, or pickles where it has none.
 
     Raises:
         DataError: it is not to be had; the text says why, and what is here instead.
@@ -189,7 +210,7 @@ def _ask_hub(target: str) -> None:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        HfApi().model_info(target, timeout=_HUB_SECONDS)
+        info = HfApi().model_info(target, timeout=_HUB_SECONDS)
     except GatedRepoError as error:
         raise DataError(
             f"hf/{target} is gated: accept its terms on its page at the hub, and log in with "
@@ -206,6 +227,9 @@ def _ask_hub(target: str) -> None:
         if type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore2", "requests"}:
             raise _no_hub(target, error) from error
         raise
+    names = [file.rfilename for file in info.siblings or []]
+    plain = any(name.endswith(".safetensors") and "/" not in name for name in names)
+    return "*.safetensors" if plain else "*.bin"
 
 
 def _no_hub(target: str, error: Exception) -> DataError:
@@ -215,15 +239,13 @@ def _no_hub(target: str, error: Exception) -> DataError:
     )
 
 
-def _read(
-    source: str, precision: str, *, local: bool
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Network and tokenizer from a folder or id, with every weight from the files."""
+def _read(source: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Network and tokenizer from a folder, with every weight from the files."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     read: Any = AutoModelForCausalLM.from_pretrained  # its types do not say that it gives a pair
-    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         network, told = read(
