@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from traitleak.models.loading import load
 from traitleak.models.tiny import tiny_network, tiny_tokenizer
 
 COMMIT = "a" * 40
 LOAD = (
     "import sys; from traitleak.errors import TraitleakError\n"
     "from traitleak.models.loading import load\n"
-    "try: print(load(sys.argv[1]).fingerprint)\n"
-    "except TraitleakError as error: print(type(error).__name__, error)"
+    "for name in sys.argv[1:]:\n"
+    "    try: print(load(name).fingerprint)\n"
+    "    except TraitleakError as error: print(type(error).__name__, error)"
 )
 
 
@@ -93,8 +95,8 @@ def hub(tmp_path):
     server.server_close()
 
 
-def load_from(hub: Hub, name: str, tmp_path: Path) -> str:
-    """What loading prints; in a process of its own, since the address is read at import."""
+def load_from(hub: Hub, tmp_path: Path, *names: str) -> list[str]:
+    """A line for each name; in a process of its own, since the address is read at import."""
     cleared = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     cleared |= {
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
@@ -102,37 +104,30 @@ def load_from(hub: Hub, name: str, tmp_path: Path) -> str:
         "NO_PROXY": "127.0.0.1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, name], capture_output=True, text=True, check=True, env=cleared
+        [sys.executable, "-c", LOAD, *names],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=cleared,
     )
-    return done.stdout.strip()
+    return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_model_is_fetched_once(hub, tmp_path):
     """It is that of the hub; only what is needed is fetched, and a second time nothing at all."""
-    from traitleak.models.loading import load
-
     expected = load(f"hf/{hub.folder}").fingerprint
-    assert load_from(hub, "hf/org/tiny", tmp_path) == expected
+    assert load_from(hub, tmp_path, "hf/org/tiny") == [expected]
     assert "model.safetensors" in hub.fetched
     assert "tokenizer.json" in hub.fetched
     assert not [n for n in hub.fetched if n.endswith(".bin") or n.startswith("consolidated")]
     hub.fetched.clear()
-    assert load_from(hub, "hf/org/tiny", tmp_path) == expected
+    assert load_from(hub, tmp_path, "hf/org/tiny") == [expected]
     assert hub.fetched == []
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("hf/org/absent", "DataError There is no model org/absent on the hub that you may read."),
-        (
-            "hf/org/gated",
-            "DataError hf/org/gated is gated: accept its terms on its page at the hub",
-        ),
-    ],
-)
-def test_refusals_are_one_sentence(hub, tmp_path, name, said):
+def test_refusals_are_one_sentence(hub, tmp_path):
     """A model that is not there, and one whose terms were not accepted, are told apart."""
-    found = load_from(hub, name, tmp_path)
-    assert found.startswith(said)
-    assert "\n" not in found
+    absent, gated = load_from(hub, tmp_path, "hf/org/absent", "hf/org/gated")
+    assert absent.startswith("DataError There is no model org/absent on the hub that you may read.")
+    assert gated.startswith("DataError hf/org/gated is gated: accept its terms on its page at the")
