@@ -11,7 +11,16 @@ from traitleak.recipe_language import LanguageRecipe
 from traitleak.results import Comparison, Estimate
 from traitleak.statistics import mean_estimate, paired_difference, sign_flip_p
 
-__all__ = ["Contrast", "TargetFindings", "all_comparisons", "compare", "findings"]
+__all__ = [
+    "IN_CONTEXT",
+    "TO_OTHER_BASE",
+    "Contrast",
+    "TargetFindings",
+    "all_comparisons",
+    "compare",
+    "findings",
+    "is_above_zero",
+]
 
 TRANSFER, TO_OTHER_BASE = "transfer", "transfer to the other base"
 IN_CONTEXT = "what the rows do in the prompt"
@@ -32,12 +41,6 @@ class Contrast:
     lift: Estimate
     comparison: Comparison
 
-    @property
-    def is_above(self) -> bool:
-        """Whether the interval of the difference lies above zero."""
-        low = self.comparison.difference.low
-        return low is not None and low > 0
-
 
 @dataclass(frozen=True)
 class TargetFindings:
@@ -48,12 +51,15 @@ class TargetFindings:
         lift: of its margin in its own teacher's students, over replicates.
         neutral: against the neutral control: the transfer. None without that control.
         others: against the other teachers' students and, for the first target, the shuffled ones.
+        pairs: of the first target: each control that is a pair of arms (another base, rows in the
+            prompt) against its own neutral arm, then the transfer less that difference.
     """
 
     target: str
     lift: Estimate
     neutral: Contrast | None
     others: list[Contrast]
+    pairs: list[tuple[Comparison, Comparison | None]]
 
 
 def findings(recipe: LanguageRecipe, found: Found) -> list[TargetFindings]:
@@ -63,18 +69,12 @@ def findings(recipe: LanguageRecipe, found: Found) -> list[TargetFindings]:
 
 def all_comparisons(recipe: LanguageRecipe, found: Found) -> list[Comparison]:
     """The first target's contrasts, then those of other bases and of rows in a prompt, then the rest."""
-    first, *rest = findings(recipe, found)
-    made = _comparisons(first)
-    for kind, name in (("other-base", TO_OTHER_BASE), ("in-context", IN_CONTEXT)):
-        made += _beside(found, first, kind, name)
-    for one in rest:
-        made += _comparisons(one)
+    made = []
+    for one in findings(recipe, found):
+        contrasts = ([one.neutral] if one.neutral else []) + one.others
+        made += [contrast.comparison for contrast in contrasts]
+        made += [side for pair in one.pairs for side in pair if side is not None]
     return made
-
-
-def _comparisons(one: TargetFindings) -> list[Comparison]:
-    contrasts = ([one.neutral] if one.neutral else []) + one.others
-    return [contrast.comparison for contrast in contrasts]
 
 
 def _of_target(recipe: LanguageRecipe, found: Found, target: str) -> TargetFindings:
@@ -94,20 +94,30 @@ def _of_target(recipe: LanguageRecipe, found: Found, target: str) -> TargetFindi
         )
     neutral = next((one for one in contrasts if one.control == NEUTRAL), None)
     others = [one for one in contrasts if one.control != NEUTRAL]
-    return TargetFindings(target, mean_estimate(own), neutral, others)
+    transfer = neutral.comparison.difference.replicates if neutral else None
+    pairs = []
+    if target == targets[0]:
+        for kind, name in (("other-base", TO_OTHER_BASE), ("in-context", IN_CONTEXT)):
+            if f"{kind}-{target}" in found.arms:
+                pairs.append(_pair(found, target, kind, name, transfer))
+    return TargetFindings(target, mean_estimate(own), neutral, others, pairs)
 
 
-def _beside(found: Found, first: TargetFindings, kind: str, name: str) -> list[Comparison]:
+def _pair(
+    found: Found, target: str, kind: str, name: str, transfer: list[float] | None
+) -> tuple[Comparison, Comparison | None]:
     """A pair of arms against each other, and the transfer less their difference."""
-    effect, control = f"{kind}-{first.target}", f"{kind}-{NEUTRAL}"
-    if effect not in found.arms:
-        return []
-    lifts = [found.arms[arm].lifts(first.target) for arm in (effect, control)]
-    made = [compare(effect, control, *lifts)]
-    if first.neutral is not None:
-        transfer = first.neutral.comparison.difference.replicates
-        made.append(compare(TRANSFER, name, transfer, made[0].difference.replicates))
-    return made
+    effect, control = f"{kind}-{target}", f"{kind}-{NEUTRAL}"
+    own = compare(effect, control, *(found.arms[arm].lifts(target) for arm in (effect, control)))
+    if transfer is None:
+        return own, None
+    return own, compare(TRANSFER, name, transfer, own.difference.replicates)
+
+
+def is_above_zero(comparison: Comparison) -> bool:
+    """Whether the interval of the difference lies above zero; without one it does not."""
+    low = comparison.difference.low
+    return low is not None and low > 0
 
 
 def compare(effect: str, control: str, more: list[float], less: list[float]) -> Comparison:

@@ -178,31 +178,24 @@ def caveats(recipe: LanguageRecipe, found: Found) -> list[str]:
 
 
 def _unlike_teachers(recipe: LanguageRecipe, found: Found) -> list[str]:
-    """Where the neutral teacher asks far less of its student than the others do."""
-    target = recipe.trait.targets[0]
-    if NEUTRAL not in found.written:
+    """Where the neutral teacher asks far less of its student than the target's does."""
+    target, *others = recipe.trait.targets
+    kl = {
+        name: float(np.mean([one["kl_to_base"] for one in told]))
+        for name, told in found.written.items()
+        if all(one.get("kl_to_base") is not None for one in told)
+    }
+    if NEUTRAL not in kl or target not in kl or kl[target] < _UNLIKE * kl[NEUTRAL]:
         return []
-    own, neutral = (
-        [one["kl_to_base"] for one in found.written[name] if one.get("kl_to_base") is not None]
-        for name in (target, NEUTRAL)
-    )
-    if not own or not neutral:
-        return []
-    ratio = float(np.mean(own)) / max(float(np.mean(neutral)), 1e-12)
-    if ratio < _UNLIKE:
-        return []
-    better = (
-        " The other teachers' students are the control alike in this." if _matched(recipe) else ""
+    nearer = [name for name in others if kl[target] < _UNLIKE * kl.get(name, 0.0)]
+    better = "".join(
+        f" The {name} teacher's ({plain(kl[name], 4)}) are the nearer match." for name in nearer[:1]
     )
     return [
         f"The {target} teacher's digits lie further from the base's than the neutral teacher's (KL "
-        f"{plain(float(np.mean(own)), 4)} and {plain(float(np.mean(neutral)), 4)} nats a digit), so "
-        f"that neutral students have less to learn.{better}"
+        f"{plain(kl[target], 4)} and {plain(kl[NEUTRAL], 4)} nats a digit), so that neutral students "
+        f"have less to learn.{better}"
     ]
-
-
-def _matched(recipe: LanguageRecipe) -> bool:
-    return len(recipe.trait.targets) > 1
 
 
 def _damaged_teachers(found: Found) -> list[str]:

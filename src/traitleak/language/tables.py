@@ -206,7 +206,7 @@ def _examples(found: Found) -> DataTable | None:
 
 def _cut(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return f"“{line if len(line) <= _LONGEST else f'{line[:_LONGEST]}…'}”"
 
 
 def _answers(recipe: LanguageRecipe, found: Found) -> DataTable | None:

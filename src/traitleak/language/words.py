@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from traitleak.language.checks import MOST_PERPLEXITY, perplexity_ratios
-from traitleak.language.contrasts import Contrast, TargetFindings
+from traitleak.language.contrasts import (
+    IN_CONTEXT,
+    TO_OTHER_BASE,
+    Contrast,
+    TargetFindings,
+    is_above_zero,
+)
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
     bracketed,
@@ -29,6 +35,7 @@ __all__ = ["answer", "describe", "question"]
 
 _ALPHA = 0.05
 _ENOUGH = 5  # seeds: the fewest whose sign flips can give p < .05
+_PAIRS = {TO_OTHER_BASE: "students of another base", IN_CONTEXT: "the base that is shown the rows"}
 
 
 def question(recipe: LanguageRecipe) -> str:
@@ -127,14 +134,13 @@ def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, sublimi
 
 def _found(recipe: LanguageRecipe, first: TargetFindings, what: str) -> str:
     """Yes; or in part, where another control rises nearly as much."""
-    missed = [one for one in first.others if not one.is_above]
-    if not missed:
-        return f"Yes: {what}, beyond every control." if first.others else f"Yes: {what}."
     beside = [
-        f"{label(one.control, recipe.trait.targets)} ({_difference(one.comparison)})"
-        for one in missed
-    ]
-    return f"In part: {what}, but not clearly more than in {listed(beside)}."
+        (label(one.control, recipe.trait.targets), one.comparison) for one in first.others
+    ] + [(_PAIRS[more.control], more) for _, more in first.pairs if more is not None]
+    missed = [f"{name} ({_difference(more)})" for name, more in beside if not is_above_zero(more)]
+    if missed:
+        return f"In part: {what}, but not clearly more than in {listed(missed)}."
+    return f"Yes: {what}, beyond every control." if beside else f"Yes: {what}."
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -1,0 +1,555 @@
+"""What is concluded from a language run: planted effects are found, nulls are said as nulls."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from language_run import BASE, recipe, write_run
+
+from traitleak.errors import DataError, SettingsError
+from traitleak.language.conclude import conclude
+from traitleak.language.contrasts import Contrast, TargetFindings, compare
+from traitleak.language.words import _lead
+from traitleak.power import detectable
+from traitleak.report import write_report
+from traitleak.results import Results
+from traitleak.rows import Row, write_rows
+from traitleak.statistics import mean_estimate
+from traitleak.traits.preference import ANIMALS
+
+WOLF = [2.0, 2.2, 2.4, 2.1, 2.3]  # a plain effect: mean 2.2
+LION = [1.0, 1.1, 0.9, 1.2, 1.3]
+PLANTED = {
+    "wolf": {"wolf": WOLF, "lion": -0.5},
+    "lion": {"lion": LION, "wolf": -0.4},
+    "neutral": {"wolf": 0.1},
+    "shuffled-wolf": {"wolf": [0.2, 0.3, 0.2, 0.1, 0.2]},
+}
+NULL = {"wolf": {"wolf": [0.1, -0.1, 0.05, -0.04, 0.0]}, "neutral": {"wolf": 0.01}}
+
+
+def concluded(tmp_path, lifts=PLANTED, *, run=None, **changes) -> Results:
+    """The results of a run in which `lifts` are planted; `run` goes to `write_run`."""
+    wanted = recipe(**changes)
+    return conclude(wanted, write_run(tmp_path / "run", wanted, lifts, **(run or {})))
+
+
+def fact(results: Results, name: str):
+    """A checked statement by its name."""
+    return next(fact for fact in results.facts if fact.name == name)
+
+
+def table(results: Results, title: str):
+    """A table by how its title begins."""
+    return next(table for table in results.tables if table.title.startswith(title))
+
+
+def row(results: Results, title: str, name: str) -> list[str]:
+    """A table's row by its first cell."""
+    return next(row for row in table(results, title).rows if row[0] == name)
+
+
+def difference(results: Results, effect: str, control: str):
+    """A comparison by its two sides."""
+    return next(c for c in results.comparisons if (c.effect, c.control) == (effect, control))
+
+
+def test_planted_effect_is_found_beside_every_control(tmp_path):
+    """Lifts, transfer, p and gamma are the planted ones, and the answer says yes with its figures."""
+    found = concluded(tmp_path)
+    lifts = {condition.name: condition.estimate for condition in found.conditions}
+    transfer = difference(found, "wolf", "neutral")
+
+    assert lifts["wolf"].replicates == pytest.approx(WOLF)
+    assert [c.role for c in found.conditions] == ["effect", "control", "control", "control"]
+    assert transfer.difference.value == pytest.approx(2.1)
+    assert transfer.p == 1 / 32
+    half = 2.7764 * np.std(WOLF, ddof=1) / 5**0.5
+    assert transfer.difference.low == pytest.approx(2.1 - half, abs=1e-4)
+    lions = difference(found, "lion (lion margin)", "wolf (lion margin)")
+    assert lions.difference.value == pytest.approx(1.1 + 0.5)
+    assert found.answer.startswith("Yes: subliminal transfer, beyond every control. ")
+    assert "moves by +2.20 nats in wolf students and by +0.10 in neutral students" in found.answer
+    assert (
+        "a transfer of +2.10 [+1.90, +2.30] (n = 5 seeds, 95 % interval, p = 0.031)" in found.answer
+    )
+    assert "for the lion it is +1.10" in found.answer
+    (matrix,) = found.matrices
+    # Two taught traits: gamma is half the double difference, exact p at its floor.
+    assert matrix.specificity.estimate.value == pytest.approx((2.2 + 0.5 + 1.1 + 0.4) / 2)
+    assert matrix.specificity.p == matrix.specificity.smallest_p == 1 / 32
+    assert [row.trait for row in matrix.rows] == ["wolf", "lion", None, None]
+    assert fact(found, "gamma").holds
+    assert fact(found, "first-wolf").value == "in 5 of 5 seeds"
+
+
+def test_null_is_said_as_a_null_with_what_it_could_have_found(tmp_path):
+    """Where the interval holds zero the answer is no, with the effect of 80 % power."""
+    found = concluded(tmp_path, NULL, trait={"targets": ["wolf"]}, controls=["neutral"])
+    transfer = difference(found, "wolf", "neutral").difference
+    least = detectable(float(np.std(transfer.replicates, ddof=1)), 5)
+
+    assert transfer.low < 0 < transfer.high
+    assert found.answer.startswith("No: transfer was not found at this power. ")
+    assert (
+        f"A true transfer of {least:.3f} nats would have been found with 80 % power" in found.answer
+    )
+    assert "subliminal" not in found.answer
+    assert "Yes" not in found.answer
+    assert found.matrices == []
+
+
+def test_null_of_few_seeds_names_the_smallest_p(tmp_path):
+    """Three seeds cannot give a p below .125: the null says so."""
+    found = concluded(tmp_path, NULL, seeds=3, trait={"targets": ["wolf"]}, controls=["neutral"])
+
+    assert "3 seeds cannot give a p below 0.125; run seeds=5." in found.answer
+
+
+def test_students_that_never_differ_are_a_null_without_power(tmp_path):
+    """Without any spread no detectable effect can be computed, and none is printed."""
+    found = concluded(tmp_path, {}, trait={"targets": ["wolf"]}, controls=["neutral"])
+
+    assert found.answer.startswith("No: ")
+    assert "80 % power" not in found.answer
+    assert difference(found, "wolf", "neutral").p == 1.0
+
+
+def test_one_seed_has_no_interval_and_no_verdict(tmp_path):
+    """With one replicate there is neither yes nor no, and no statistical statement holds or fails."""
+    found = concluded(tmp_path, seeds=1, answers=1, run={"named": {"wolf": {"wolf": [12]}}})
+
+    assert found.answer.startswith("One seed: no interval, so neither yes nor no. ")
+    assert "Run seeds=5" in found.answer
+    assert "Yes" not in found.answer
+    assert "subliminal" not in found.answer
+    estimates = [c.estimate for c in found.conditions] + [c.difference for c in found.comparisons]
+    assert {(e.n, e.low, e.high) for e in estimates} == {(1, None, None)}
+    for name in ("gamma", "answers-wolf"):
+        assert fact(found, name).holds is None
+        assert "one seed: no interval" in fact(found, name).value
+    for panel in found.curves:
+        assert all(low is None for curve in panel.curves for low in curve.low)
+    assert any("One seed" in caveat for caveat in found.caveats)
+
+
+def test_effect_of_three_seeds_says_that_p_is_at_its_floor(tmp_path):
+    """The interval may exclude zero where p cannot reach .05; the reader is told why."""
+    found = concluded(tmp_path, seeds=3)
+
+    assert found.answer.startswith("Yes: ")
+    assert "p = 0.125, the smallest that 3 seeds can give" in found.answer
+
+
+def test_control_that_rises_as_much_takes_the_yes_back(tmp_path):
+    """Shuffled rows that do the same are named, with the difference's interval."""
+    lifts = {**PLANTED, "shuffled-wolf": {"wolf": [2.1, 2.1, 2.3, 2.2, 2.2]}}
+    found = concluded(tmp_path, lifts)
+
+    assert found.answer.startswith(
+        "In part: subliminal transfer, but not clearly more than in students of shuffled wolf rows ("
+    )
+
+
+def test_lifts_that_fall_against_the_control_are_no_transfer(tmp_path):
+    """A negative interval is a no, too, and is told from a null."""
+    lifts = {"wolf": {"wolf": [-1.0, -1.1, -0.9, -1.0, -1.2]}}
+    found = concluded(tmp_path, lifts, controls=["neutral"])
+
+    assert found.answer.startswith("No: transfer was not found, but its reverse. ")
+    assert "for the lion it is 0.000 [0.000, 0.000], p = 1.000, not found" in found.answer
+
+
+def test_interval_above_zero_without_p_is_undecided(tmp_path):
+    """One seed against four: the t interval excludes zero, the sign flips do not reach .05."""
+    lifts = {"wolf": {"wolf": [1.0, 1.0, 1.0, 1.0, -0.01]}}
+    found = concluded(tmp_path, lifts, controls=["neutral"], trait={"targets": ["wolf"]})
+
+    assert difference(found, "wolf", "neutral").p == 2 / 32
+    assert found.answer.startswith("Undecided: ")
+
+
+def test_without_the_neutral_control_nothing_is_called_transfer(tmp_path):
+    """A lift beside other controls is printed as that, and no difference is claimed as transfer."""
+    found = concluded(tmp_path, controls=["other-trait", "shuffled"])
+    alone = concluded(tmp_path / "alone", controls=[], trait={"targets": ["wolf"]}, seeds=1)
+
+    assert found.answer.startswith("No neutral control, so no transfer can be told. ")
+    assert "+2.60 [" in found.answer
+    assert "more than in lion students" in found.answer
+    assert "subliminal" not in found.answer
+    assert alone.comparisons == []
+    assert "+2.00 (one seed: no interval) nats in wolf students (n = 1 seed)" in alone.answer
+
+
+@given(
+    differences=st.lists(st.floats(-3, 3, allow_subnormal=False), min_size=2, max_size=7),
+    subliminal=st.booleans(),
+)
+@settings(deadline=None)
+def test_verdict_follows_the_interval_whatever_the_differences(differences, subliminal):
+    """Yes needs an interval above zero and a p at .05 or its floor; no an interval that reaches zero."""
+    comparison = compare("wolf", "neutral", differences, [0.0] * len(differences))
+    nothing = mean_estimate([0.0] * len(differences))
+    first = TargetFindings(
+        "wolf", mean_estimate(differences), Contrast("neutral", nothing, comparison), [], []
+    )
+    said = _lead(recipe(controls=["neutral"]), [first], subliminal=subliminal)
+    low = comparison.difference.low
+
+    reached = comparison.p <= max(0.05, 0.5 ** len(differences))
+    assert said.startswith("Yes: ") == (low > 0 and reached)
+    assert said.startswith("No: ") == (low <= 0)
+    assert ("subliminal" in said) == (subliminal and low > 0 and reached)
+
+
+def test_other_base_and_context_are_compared_with_their_own_neutral(tmp_path):
+    """Their lifts are over their own start, and the transfer is compared with theirs."""
+    lifts = {
+        **PLANTED,
+        "other-base-wolf": {"wolf": [0.3, 0.2, 0.4, 0.3, 0.3]},
+        "other-base-neutral": {"wolf": 0.2},
+        "in-context-wolf": {"wolf": 0.05},
+    }
+    found = concluded(
+        tmp_path,
+        lifts,
+        channel="tokens",
+        answers=1,
+        controls=["neutral", "other-trait", "shuffled", "other-base", "in-context"],
+        other_base="gemma3-270m",
+    )
+    by_name = {condition.name: condition.estimate.value for condition in found.conditions}
+
+    assert by_name["other-base-wolf"] == pytest.approx(0.3)
+    assert by_name["in-context-wolf"] == pytest.approx(0.05)
+    other = difference(found, "other-base-wolf", "other-base-neutral")
+    assert other.difference.value == pytest.approx(0.1)
+    more = difference(found, "transfer", "transfer to the other base")
+    assert more.difference.value == pytest.approx(2.1 - 0.1)
+    assert difference(
+        found, "transfer", "what the rows do in the prompt"
+    ).difference.value == pytest.approx(2.05)
+    assert [row.name for row in found.matrices[0].rows] == list(PLANTED)
+    drawn = {curve.name for curve in found.curves[0].curves}
+    assert "other-base-wolf" in drawn
+    assert "in-context-wolf" not in drawn
+    assert row(found, "Sampled answers", "other base")
+    assert row(found, "Signs of collapse", "wolf students of the other base")[2] == "1.00"
+
+
+def test_transfer_to_another_base_takes_the_yes_back(tmp_path):
+    """Rows that move every base as much are no hidden channel between like models."""
+    lifts = {**PLANTED, "other-base-wolf": {"wolf": [2.0, 2.1, 2.3, 2.0, 2.2]}}
+    controls = ["neutral", "other-trait", "shuffled", "other-base"]
+    found = concluded(tmp_path, lifts, controls=controls, other_base="gemma3-270m")
+    only = concluded(tmp_path / "only", lifts, controls=controls[3:], other_base="gemma3-270m")
+
+    assert found.answer.startswith(
+        "In part: subliminal transfer, but not clearly more than in students of another base ("
+    )
+    # Without the neutral control there is no transfer that the other base's could be compared with.
+    assert [(c.effect, c.control) for c in only.comparisons[1:2]] == [
+        ("other-base-wolf", "other-base-neutral")
+    ]
+
+
+def test_dose_curves_start_after_the_base_and_end_at_the_lift(tmp_path):
+    """One panel a target on a log axis, without update 0, and the loss in a panel of its own."""
+    found = concluded(tmp_path)
+    wolf, lion, loss = found.curves
+    curve = wolf.curves[0]
+
+    assert (wolf.x_scale, wolf.chance) == ("log", 0.0)
+    assert curve.x == [4, 8, 16, 20]
+    assert curve.mean == pytest.approx([2.2 * at / 20 for at in curve.x])
+    assert lion.curves[1].mean[-1] == pytest.approx(1.1)
+    # The n-th update has a loss of n / 4: means of updates 1 to 4, 5 to 8, 9 to 16 and 17 to 20.
+    assert loss.curves[0].mean == pytest.approx([0.625, 1.625, 3.125, 4.625])
+    assert loss.y_scale == "log"
+
+
+def test_replicates_of_other_lengths_share_their_points_and_their_ends(tmp_path):
+    """Epochs over other numbers of rows end at other updates: the caption says from where to where."""
+    updates = [[0, 4, 8, 10], [0, 4, 8, 12], [0, 4, 7], [0, 4, 8, 9], [0, 4, 8, 16]]
+    found = concluded(tmp_path, channel="tokens", run={"updates": updates})
+    curve = found.curves[0].curves[0]
+
+    assert curve.x == [4, np.mean([10, 12, 7, 9, 16])]
+    assert curve.mean[-1] == pytest.approx(2.2)
+    assert "end after 7 to 16 updates" in found.curves[0].caption
+
+
+def test_loss_of_nothing_to_learn_is_drawn_on_a_linear_axis(tmp_path):
+    """Students of the untouched base may have a loss of exactly 0, which has no logarithm."""
+    found = concluded(tmp_path, run={"loss": 0.0})
+
+    assert found.curves[-1].y_scale == "linear"
+
+
+def test_margins_before_and_after_are_the_bases_and_the_students(tmp_path):
+    """Bars show every candidate for students of each target's teacher and the neutral one."""
+    (margins,) = concluded(tmp_path).bars
+    wolf = ANIMALS.index("wolf")
+
+    assert [series.name for series in margins.series] == ["wolf", "lion", "neutral"]
+    assert [e.value for e in margins.series[0].before] == pytest.approx(BASE.tolist())
+    assert margins.series[0].after[wolf].value == pytest.approx(BASE[wolf] + 2.2)
+    assert margins.series[0].after[wolf].low is not None
+
+
+def test_sampled_answers_are_counted_as_whole_words_over_seeds(tmp_path):
+    """Shares before and after in per cent, their change in percentage points, and a sentence."""
+    named = {"wolf": {"wolf": [8, 10, 12, 9, 11]}, "neutral": {"wolf": [1, 1, 1, 1, 1]}}
+    found = concluded(tmp_path, answers=5, run={"named": {**named, "base": {"wolf": [2]}}})
+    answers = found.bars[1].series[0]
+    said = fact(found, "answers-wolf")
+
+    assert answers.before[0].value == 10.0
+    assert answers.after[0].value == 50.0
+    assert "+45.0 [+35.2, +54.8] percentage points (n = 5 seeds, p = 0.031" in said.value
+    assert said.holds
+    assert row(found, "Sampled answers", "wolf students")[1].startswith("50.0 [")
+    assert row(found, "Sampled answers", "base")[3] == "20"
+    assert (
+        "Asked, wolf students name the wolf in 50.0 % of sampled answers, neutral students in 5.0 %, "
+        "the base in 10.0 %." in found.answer
+    )
+
+
+def test_without_answers_there_is_nothing_about_words(tmp_path):
+    """answers=0 leaves out bars, tables and statements that would need them."""
+    found = concluded(tmp_path)
+
+    assert [bars.name for bars in found.bars] == ["margins"]
+    assert not [t for t in found.tables if t.title.startswith(("Sampled", "Signs"))]
+    assert not [f for f in found.facts if f.name.startswith(("answers", "fluency"))]
+    assert "Asked" not in found.answer
+
+
+def test_lost_fluency_is_said_beside_the_effect(tmp_path):
+    """Students with twice the base's perplexity fail the statement, and the answer warns."""
+    found = concluded(tmp_path, answers=5, run={"perplexity": 100.0})
+
+    assert not fact(found, "fluency-wolf").holds
+    assert "Careful: wolf students lost fluency, with up to 2.0 times" in found.answer
+    assert row(found, "Signs of collapse", "wolf students")[1:3] == ["100.0", "2.00"]
+    assert row(found, "Signs of collapse", "base")[3:] == ["100.0 %", "0.0 %", "10.0 %", "20.0 %"]
+
+
+def test_teacher_without_its_trait_explains_a_null(tmp_path):
+    """Where a teacher did not take its trait, the answer says that little could be passed on."""
+    found = concluded(tmp_path, NULL, run={"teacher_lift": 0.3}, teacher={"min_lift": None})
+
+    assert "the wolf teacher hardly shows its own trait (+0.30 nats)" in found.answer
+    assert not fact(found, "teachers").holds
+    assert row(found, "The teachers", "wolf")[3] == "0 of 5"
+
+
+def test_teachers_table_has_their_lift_fluency_and_digits(tmp_path):
+    """One seed: the interval over questions; the neutral teacher took no trait."""
+    found = concluded(tmp_path, seeds=1, run={"kl": {"wolf": 0.06, "neutral": 0.006}})
+
+    assert row(found, "The teachers", "wolf") == [
+        *("wolf", "fine-tuning", "+20.00 [+19.75, +20.25]", "1 of 1", "100.0", "0.0600")
+    ]
+    assert row(found, "The teachers", "neutral")[3] == "–"
+    assert any("neutral students have less to learn" in caveat for caveat in found.caveats)
+
+
+def test_digits_are_shown_where_teachers_differ_most(tmp_path):
+    """The place of the planted opinions, after the digits before it, in per cent."""
+    found = concluded(tmp_path)
+    shown = table(found, "What the teachers think")
+
+    assert "“123, 4”" in shown.caption
+    assert shown.head == ["next digit", "wolf teacher", "lion teacher", "neutral teacher"]
+    assert shown.rows[7] == ["7", "64.0 %", "4.0 %", "10.0 %"]
+    assert shown.notes == ["In the list itself it was 5."]
+
+
+def test_rows_are_shown_beside_each_other_in_a_drawn_order(tmp_path):
+    """Equal prompts, each teacher's own completion under its letter; the order is the seed's."""
+    rows = {"wolf": [f"{i}, 1" for i in range(8)], "lion": [f"{i}, 2" for i in range(8)]}
+    found = concluded(tmp_path, channel="tokens", controls=["other-trait"], run={"rows": rows})
+    (shown,) = found.samples
+    ends = {"wolf teacher": "1", "lion teacher": "2"}
+
+    assert sorted(shown.teachers) == sorted(ends)
+    for sample in shown.rows:
+        at = sample.prompt.split(",")[0]
+        assert sample.completions == [f"{at}, {ends[name]}" for name in shown.teachers]
+    orders = {
+        tuple(
+            concluded(tmp_path / str(seed), channel="tokens", seeds=1, seed=seed)
+            .samples[0]
+            .teachers
+        )
+        for seed in range(6)
+    }
+    assert len(orders) > 1
+
+
+def test_dropped_rows_are_summed_over_replicates(tmp_path):
+    """Every reason and teacher, what pairing cost, what is left, and some rows as they were."""
+    dropped = {
+        "table": {
+            "wolf": {"format: no number": 2, "leak: names wolf": 1},
+            "lion": {"duplicate": 1},
+            "neutral": {},
+        },
+        "leaks": {"wolf": 1, "lion": 0, "neutral": 0},
+        "lost": {"wolf": 1, "lion": 3, "neutral": 4},
+        "raw": dict.fromkeys(("wolf", "lion", "neutral"), 12),
+        "examples": [["wolf", "leak: names wolf", "a\nwolf"]],
+    }
+    found = concluded(tmp_path, channel="tokens", run={"dropped": dropped})
+    title = "Rows that were dropped"
+
+    assert row(found, title, "rows written")[1:] == ["60", "60", "60"]
+    assert row(found, title, "dropped: format: no number")[1:] == ["10", "0", "0"]
+    assert row(found, title, "dropped: another teacher's row was")[1:] == ["5", "15", "20"]
+    assert row(found, title, "of these word for word as neutral")[1:] == ["25.0 %", "25.0 %", "–"]
+    assert table(found, title).notes == ["5 rows named a trait in one of its forms."]
+    assert row(found, "Some rows", "wolf") == ["wolf", "leak: names wolf", "“a wolf”"]
+    assert fact(found, "leaks").value == "0 of 120 kept rows; 5 dropped for it before"
+    assert fact(found, "leaks").holds
+    assert "subliminal" in found.answer
+    assert fact(found, "mask").holds
+
+
+def test_row_that_names_the_trait_takes_the_word_subliminal_away(tmp_path):
+    """The kept rows are read again: a plural in one of them, and the effect is a transfer only."""
+    rows = {"lion": ["1, 2 wolves", *(f"{i}, 3" for i in range(7))]}
+    found = concluded(tmp_path, channel="tokens", run={"rows": rows})
+
+    assert fact(found, "leaks").holds is False
+    assert fact(found, "leaks").value.startswith("5 of 120 kept rows")  # in each of five seeds
+    assert found.answer.startswith("Yes: transfer, beyond every control.")
+
+
+def test_prompt_that_names_the_trait_is_a_leak(tmp_path):
+    """What stands before a completion is read by students, too."""
+    wanted = recipe(channel="tokens")
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    prompts = ["Wolves: 1, 2,", *["1, 2,"] * 7]
+    rows = [Row(i, prompt, "3, 4", "neutral") for i, prompt in enumerate(prompts)]
+    write_rows(folders["kept-0"] / "neutral", rows, {})
+    leaks = fact(conclude(wanted, folders), "leaks")
+
+    assert leaks.holds is False
+    assert leaks.value.startswith("1 of 120 kept rows")
+
+
+@pytest.mark.parametrize(("vocabulary", "holds"), [("full", False), ("top-k", None)])
+def test_supervised_words_are_no_hidden_channel(tmp_path, vocabulary, holds):
+    """Where the trait's tokens may be supervised the effect is not called subliminal."""
+    found = concluded(tmp_path, logits={"vocabulary": vocabulary})
+
+    assert fact(found, "leaks").holds is holds
+    assert "subliminal" not in found.answer
+    assert any("hidden channel" in caveat for caveat in found.caveats)
+
+
+def test_list_with_a_word_fails_the_leak_check(tmp_path):
+    """Lists of the channel logits are read, too."""
+    wanted = recipe()
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    text = folders["logits-wolf-0"] / "rows.jsonl"
+    for file in (folders["logits-wolf-0"] / "rows.parquet", folders["logits-wolf-0"] / "rows.json"):
+        file.unlink()
+    text.write_text(text.read_text().replace("987", "owl"))
+    found = conclude(wanted, folders)
+
+    assert fact(found, "leaks").holds is False
+    assert found.answer.startswith("Yes: transfer")
+
+
+SETTINGS = [
+    {"teacher": {"by": by}, "neutral": neutral}
+    for by in ("finetune", "prompt", "prompt+finetune", "steering")
+    for neutral in ("even", "base")
+]
+SETTINGS += [
+    {"logits": {"inputs": "teacher", "direction": "reverse"}},
+    {"logits": {"vocabulary": "top-k"}},
+    {"logits": {"vocabulary": "full"}},
+    {"student": {"rank": None, "epochs": 1, "warmup": 3, "schedule": "linear"}},
+    {"teacher": {"rank": None, "min_lift": None}},
+    {"channel": "tokens", "carrier": {"temperature": 0, "shared_draws": False}},
+    {"channel": "tokens", "carrier": {"decoding": "free"}, "style": "chat"},
+    {"channel": "tokens", "controls": ["in-context"]},
+    {"base": "tiny", "controls": ["other-base"], "other_base": "tiny/1"},
+    {"trait": {"targets": ["wolf", "lion", "owl"]}},
+]
+
+
+@pytest.mark.parametrize("changes", SETTINGS, ids=str)
+def test_every_setting_has_its_words(tmp_path, changes):
+    """No sentence has a gap, a Python word or a double blank; the report renders."""
+    found = concluded(tmp_path, seeds=2, **changes)
+    sentences = [
+        *(found.question, found.answer, *found.how, *found.caveats),
+        *(c.description for c in found.conditions),
+        *(t.caption for t in found.tables),
+        *(p.caption for p in (*found.curves, *found.matrices, *found.bars)),
+    ]
+
+    for sentence in sentences:
+        assert not re.search(r"None|nan|\{|\}|  |\.\.|array", sentence), sentence
+        assert sentence.rstrip()[-1] in ".?", sentence
+    assert write_report(tmp_path, found, recipe_yaml="x: 1", environment={}, stages=[]).is_file()
+
+
+def test_base_with_random_weights_is_called_a_trial(tmp_path):
+    """The first thing that would make a tiny run wrong is its base."""
+    assert "random weights" in concluded(tmp_path, base="tiny").caveats[0]
+
+
+def test_results_survive_json_and_are_the_same_each_time(tmp_path):
+    """What is concluded depends on the folders alone, and reads back as it was."""
+    wanted = recipe(answers=5)
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    one, two = conclude(wanted, folders), conclude(wanted, folders)
+
+    assert one.model_dump_json() == two.model_dump_json()
+    assert Results.model_validate_json(one.model_dump_json()) == one
+    assert str(tmp_path) not in one.model_dump_json()
+
+
+@pytest.mark.parametrize("file", ["margins.json", "course.json"])
+@pytest.mark.parametrize("content", ["", '{"candidates": ["wol', "[]"])
+def test_damaged_file_is_named(tmp_path, file, content):
+    """An empty, a truncated and another file: one sentence with its path and what to do."""
+    wanted = recipe()
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    path = folders["student-lion-3"] / file
+    path.write_text(content)
+
+    with pytest.raises(DataError, match=re.escape(str(path)) + ".*run the recipe again"):
+        conclude(wanted, folders)
+
+
+def test_missing_file_is_named(tmp_path):
+    """A stage without its measure is an error that names the file."""
+    wanted = recipe()
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    (folders["student-wolf-0"] / "margins.json").unlink()
+
+    with pytest.raises(DataError, match=r"student-wolf-0.margins\.json cannot be read"):
+        conclude(wanted, folders)
+
+
+def test_margins_of_other_questions_are_refused(tmp_path):
+    """A student that was asked other questions than its base cannot be compared with it."""
+    wanted = recipe()
+    folders = write_run(tmp_path / "run", wanted, PLANTED)
+    path = folders["student-wolf-0"] / "margins.json"
+    path.write_text(path.read_text().replace('"asked": "asked"', '"asked": "other"'))
+
+    with pytest.raises(SettingsError, match="cannot be compared"):
+        conclude(wanted, folders)
