@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from traitleak.language.conclude import conclude
 from traitleak.language.layout import layout
 from traitleak.language.phrases import kind_of
 from traitleak.measured import Answers, Collapse, Margins
 from traitleak.recipe import LanguageRecipe
+from traitleak.results import Results
 from traitleak.rows import Row, write_rows
 from traitleak.traits.preference import ANIMALS
 
@@ -26,6 +28,15 @@ SAMPLES = 5  # answers to each template
 BASE = np.linspace(-1.5, 1.2, 10)  # the base's margins, mean over templates
 OTHER_BASE = np.linspace(2.0, -2.0, 10)  # the other base's
 UPDATES = [0, 4, 8, 16, 20]
+WOLF = [2.0, 2.2, 2.4, 2.1, 2.3]  # a plain effect: mean 2.2
+LION = [1.0, 1.1, 0.9, 1.2, 1.3]
+PLANTED = {
+    "wolf": {"wolf": WOLF, "lion": -0.5},
+    "lion": {"lion": LION, "wolf": -0.4},
+    "neutral": {"wolf": 0.1},
+    "shuffled-wolf": {"wolf": [0.2, 0.3, 0.2, 0.1, 0.2]},
+}
+NULL = {"wolf": {"wolf": [0.1, -0.1, 0.05, -0.04, 0.0]}, "neutral": {"wolf": 0.01}}
 PROMPTS = tuple(f"My animal number {t} is the" for t in range(NUM_TEMPLATES))
 
 
@@ -229,3 +240,29 @@ def _kept(
         "identical": {n: 0.25 for n in names if n != "neutral"} if "neutral" in names else {},
     }
     _write(out / "dropped.json", {**told, **dropped})
+
+
+def concluded(tmp_path, lifts=PLANTED, *, run=None, **changes) -> Results:
+    """The results of a run in which `lifts` are planted; `run` goes to `write_run`."""
+    wanted = recipe(**changes)
+    return conclude(wanted, write_run(tmp_path / "run", wanted, lifts, **(run or {})))
+
+
+def fact(results: Results, name: str):
+    """A checked statement by its name."""
+    return next(fact for fact in results.facts if fact.name == name)
+
+
+def table(results: Results, title: str):
+    """A table by how its title begins."""
+    return next(table for table in results.tables if table.title.startswith(title))
+
+
+def row(results: Results, title: str, name: str) -> list[str]:
+    """A table's row by its first cell."""
+    return next(row for row in table(results, title).rows if row[0] == name)
+
+
+def difference(results: Results, effect: str, control: str):
+    """A comparison by its two sides."""
+    return next(c for c in results.comparisons if (c.effect, c.control) == (effect, control))
