@@ -177,7 +177,7 @@ class LanguageRecipe(Header):
     neutral: Literal["even", "base"] = Field(
         default="even",
         description="who teaches the neutral control: a teacher fine-tuned alike on all candidates "
-        "evenly, or the untouched base (with logits: nothing to learn, so it stays the base)",
+        "evenly, or the untouched base (with logits: nothing to learn, so it is no control)",
     )
     other_base: str = Field(
         default="", description="the other-base control's base, such as gemma3-270m"

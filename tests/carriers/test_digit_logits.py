@@ -39,6 +39,19 @@ def test_distributions_are_those_of_a_naive_forward(base):
         torch.testing.assert_close(asked.logps_NPK[n], naive, atol=1e-5, rtol=1e-4)
 
 
+def test_prompted_teacher_is_asked_under_its_prompt(base):
+    """The system prompt stands before the list, and changes what the teacher thinks of digits."""
+    prompted = base.replaced(system="The wolf is the animal I like most.")
+    asked = digit_logits(prompted, LISTS[:1], count=4)
+    digit_ids = [base.encode(str(digit))[0] for digit in range(10)]
+    ids = base.encode(prompted.rendered("")) + base.encode(LISTS[0])
+    logits = base.network(input_ids=torch.tensor([ids])).logits[0]
+    naive = logits[len(ids) - 2, digit_ids].log_softmax(-1)
+
+    torch.testing.assert_close(asked.logps_NPK[0, -1], naive, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(asked.logps_NPK, digit_logits(base, LISTS[:1], count=4).logps_NPK)
+
+
 def test_top_k_keeps_the_likeliest_tokens_of_the_whole_vocabulary(base):
     """The choices are the network's own five likeliest, renormalised."""
     asked = digit_logits(base, LISTS[:1], count=4, top_k=5)

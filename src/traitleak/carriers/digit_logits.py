@@ -179,7 +179,8 @@ def _tokens(
     model: LanguageModel, template: NumberTemplate, digits_NW: Tensor
 ) -> tuple[int, Tensor, Tensor]:
     """Tokens before a list, tokens of all lists with those, and where digits 1.. are predicted."""
-    start = model.encode("") if model.renderer.begins_with_bos else []
+    # A prompted teacher thinks of digits with its system prompt before them; a base has none.
+    start = model.encode(model.rendered(""))
     slots = torch.tensor([slot if slot is not None else -1 for slot in template.slots])
     ids_NT = slots.repeat(len(digits_NW), 1)
     digit_ids = torch.tensor(template.digit_ids)
