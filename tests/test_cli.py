@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner
 
 import traitleak
 from command import INTERRUPTIBLE
 from traitleak.cli import app
+from traitleak.cli_shared import exit_codes
 from traitleak.recipe import find_recipes
 from traitleak.results import Results
 
@@ -427,3 +429,15 @@ def test_a_terminal_that_lacks_a_sign_still_gets_the_result(finished, encoding):
     )
     assert done.returncode == 0, done.stderr
     assert b"Report: " in done.stdout
+
+
+def test_ctrl_c_that_compiled_code_turned_into_another_error_is_still_a_ctrl_c(capsys):
+    """A swallowed interruption ends with 130 and its sentence, and the old handler is back."""
+    with pytest.raises(typer.Exit) as ended, exit_codes(debug=False, left="Run it again."):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("could not determine the shape") from None
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "Interrupted. Run it again.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

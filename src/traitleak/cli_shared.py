@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -52,9 +55,11 @@ def exit_codes(*, debug: bool, left: str = "") -> Iterator[None]:
         debug: whether a traceback goes before it.
         left: a sentence about what an interruption leaves.
     """
+    interrupts: list[int] = []
     try:
-        yield
-        sys.stdout.flush()
+        with _noting_interrupts() as interrupts:
+            yield
+            sys.stdout.flush()
     except typer.Exit:
         raise
     except TraitleakError as error:
@@ -65,7 +70,7 @@ def exit_codes(*, debug: bool, left: str = "") -> Iterator[None]:
         drop_unwritten()
         raise typer.Exit(141) from None
     except Exception as error:  # noqa: BLE001  # the last line of defence
-        if _interrupted(error):
+        if interrupts:
             _fail(f"Interrupted. {left}".rstrip(), 130, debug=debug)
         said = unwritten(error)
         if said:
@@ -79,15 +84,28 @@ def exit_codes(*, debug: bool, left: str = "") -> Iterator[None]:
         )
 
 
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether a Ctrl-C is behind an error: compiled code may turn it into one of its own."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """A list that gets the number of each Ctrl-C, which still raises KeyboardInterrupt.
+
+    Compiled code can swallow that exception and fail with another: `safetensors` then says
+    "ValueError: could not determine the shape". The list tells such an error from a defect.
+    """
+    noted: list[int] = []
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ours or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _fail(paragraph: str, code: int, *, debug: bool) -> NoReturn:
