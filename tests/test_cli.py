@@ -431,13 +431,18 @@ def test_a_terminal_that_lacks_a_sign_still_gets_the_result(finished, encoding):
     assert b"Report: " in done.stdout
 
 
+def swallow_interruption():
+    """Fail as compiled code does that meets a Ctrl-C."""
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ValueError("could not determine the shape") from None
+
+
 def test_ctrl_c_that_compiled_code_turned_into_another_error_is_still_a_ctrl_c(capsys):
     """A swallowed interruption ends with 130 and its sentence, and the old handler is back."""
     with pytest.raises(typer.Exit) as ended, exit_codes(debug=False, left="Run it again."):
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            raise ValueError("could not determine the shape") from None
+        swallow_interruption()
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err == "Interrupted. Run it again.\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
