@@ -1,0 +1,177 @@
+"""What an audit says: plain values that every output format is written from.
+
+An audit never calls a data set clean. A trait is "found", or "not found" at the power that is
+stated, or the audit is "inconclusive": its power is too low to say anything of the trait.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from traitleak.artefacts import SCHEMA_VERSION, Strict
+from traitleak.results import Estimate
+
+__all__ = [
+    "AuditedRows",
+    "DetectorRun",
+    "Outcome",
+    "Reading",
+    "SuspectRow",
+    "TraitFinding",
+    "Verdict",
+]
+
+Outcome = Literal["found", "not found", "inconclusive"]
+"""What is said of a trait, or of all together."""
+
+
+class AuditedRows(Strict):
+    """Which rows were audited.
+
+    Attributes:
+        source: file, folder or name, as the user gave it.
+        format: how it was read, such as "chat" or "prompt-completion".
+        total: rows in the source; None where it was not read to its end.
+        audited: how many of them were audited.
+        tokens: completion tokens in these.
+        sampled: whether they are a seeded random sample.
+        skipped: rows that could not be audited, by reason.
+        seed: of the sample.
+    """
+
+    source: str
+    format: str
+    total: int | None
+    audited: int
+    tokens: int
+    sampled: bool
+    skipped: dict[str, int] = {}
+    seed: int
+
+
+class Reading(Strict):
+    """What one detector says of one trait.
+
+    Attributes:
+        detector: its name.
+        score: mean over rows of its centred score, in its own unit.
+        z: the score over its standard error under the null; larger is more suspicious.
+        p: one-sided, of this trait alone, not corrected for how many were tested.
+        over_surface: area under the ROC curve of this detector's row scores against reference rows,
+            less that of surface features alone; None without reference rows.
+    """
+
+    detector: str
+    score: float
+    z: float | None
+    p: float | None
+    over_surface: float | None = None
+
+
+class TraitFinding(Strict):
+    """What the audit says of one trait.
+
+    Attributes:
+        trait: such as "wolf".
+        outcome: found, not found at this power, or inconclusive.
+        p: the smallest over detectors, corrected for all traits and detectors that were tested.
+        effect: predicted lift of the trait's margin in a student, in nats; None where no detector of
+            this depth predicts one.
+        fraction: estimated fraction of rows that carry the trait as the audit's own planted rows do.
+        smallest_fraction: the smallest fraction of planted rows that this audit would have found in
+            nine of ten data sets of this size; None where even all rows would not have been found.
+        readings: one a detector.
+    """
+
+    trait: str
+    outcome: Outcome
+    p: float | None
+    effect: Estimate | None = None
+    fraction: Estimate | None = None
+    smallest_fraction: float | None = None
+    readings: list[Reading] = []
+
+
+class SuspectRow(Strict):
+    """A row that carries much of a finding.
+
+    Attributes:
+        row: its number in the source, from 0.
+        where: file and line, where there is one.
+        trait: the trait it speaks for.
+        score: its score for that trait, in the detector's unit.
+        prompt: its prompt, shortened to show.
+        tokens: its completion, token by token as text.
+        token_scores: the score of each of these tokens.
+    """
+
+    row: int
+    where: str
+    trait: str
+    score: float
+    prompt: str
+    tokens: list[str]
+    token_scores: list[float]
+
+
+class DetectorRun(Strict):
+    """One detector that ran.
+
+    Attributes:
+        name: such as "gradient".
+        what: one sentence on what it reads.
+        seconds: how long it took.
+        null: what its p comes from.
+        settings: whatever else fixes its figures.
+    """
+
+    name: str
+    what: str
+    seconds: float
+    null: str
+    settings: dict[str, Any] = {}
+
+
+class Verdict(Strict):
+    """What an audit found, and what it could have found.
+
+    Attributes:
+        schema_version: of this file.
+        outcome: "found" if any trait was; else "inconclusive" if the power for any trait is too low;
+            else "not found".
+        headline: one sentence for people.
+        rows: which rows were audited.
+        base: the model they were audited for.
+        reference: what they were compared with.
+        depth: quick, standard or deep.
+        false_positive_rate: what the audit was calibrated to: how often it finds anything in rows
+            that carry nothing.
+        traits: most suspicious first.
+        suspects: the rows that carry most of the findings, most suspicious first.
+        detectors: those that ran.
+        not_tested: sentences on what the audit says nothing about.
+        warnings: sentences on what weakens it, such as a reference on other prompts.
+        fail_on: the predicted effect, in nats, from which a finding fails the audit; 0: any.
+        seconds: the whole audit.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    outcome: Outcome
+    headline: str
+    rows: AuditedRows
+    base: str
+    reference: str
+    depth: Literal["quick", "standard", "deep"]
+    false_positive_rate: float
+    traits: list[TraitFinding]
+    suspects: list[SuspectRow] = []
+    detectors: list[DetectorRun] = []
+    not_tested: list[str] = []
+    warnings: list[str] = []
+    fail_on: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0: not found; 1: found; 3: inconclusive."""
+        return {"not found": 0, "found": 1, "inconclusive": 3}[self.outcome]
