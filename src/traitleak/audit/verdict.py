@@ -45,7 +45,7 @@ class AuditedRows(Strict):
     audited: int
     tokens: int
     sampled: bool
-    skipped: dict[str, int] = {}
+    skipped: dict[str, int]
     seed: int
 
 
@@ -89,7 +89,7 @@ class TraitFinding(Strict):
     effect: Estimate | None = None
     fraction: Estimate | None = None
     smallest_fraction: float | None = None
-    readings: list[Reading] = []
+    readings: list[Reading]
 
 
 class SuspectRow(Strict):
@@ -129,7 +129,7 @@ class DetectorRun(Strict):
     what: str
     seconds: float
     null: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any]
 
 
 class Verdict(Strict):
@@ -164,10 +164,10 @@ class Verdict(Strict):
     depth: Literal["quick", "standard", "deep"]
     false_positive_rate: float
     traits: list[TraitFinding]
-    suspects: list[SuspectRow] = []
-    detectors: list[DetectorRun] = []
-    not_tested: list[str] = []
-    warnings: list[str] = []
+    suspects: list[SuspectRow]
+    detectors: list[DetectorRun]
+    not_tested: list[str]
+    warnings: list[str]
     fail_on: float = 0.0
     seconds: float = 0.0
 
