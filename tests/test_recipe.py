@@ -18,6 +18,7 @@ from traitleak.recipe import (
     LanguageRecipe,
     TheoremRecipe,
     Variable,
+    Vary,
     find_recipes,
     json_schema,
     load_recipe,
@@ -512,6 +513,24 @@ def test_schema_describes_files_with_a_description_on_every_field():
         assert set(content) <= set(definitions[model_name]["properties"])
         for fields in content["sizes"].values():
             assert set(fields) <= set(definitions[f"{model_name}Size"]["properties"])
+
+
+def test_schema_lets_a_size_change_one_part_of_a_sweep(write):
+    """In a file `vary` has both its keys, in a size either alone, as the file's own fills the other."""
+    text = """
+experiment: digits
+vary: {key: fresh, values: [0.0, 0.5, 1.0]}
+sizes: {tiny: {vary: {values: [0.0, 1.0]}}}
+"""
+    definitions = json_schema()["$defs"]
+    sized = definitions["DigitsRecipeSize"]["properties"]["vary"]["anyOf"][0]["$ref"]
+    parts = definitions[sized.removeprefix("#/$defs/")]
+
+    assert load_recipe(write(text), ["size=tiny"]).vary == Vary(key="fresh", values=[0.0, 1.0])
+    assert "required" not in parts
+    assert parts["properties"] == definitions["Vary"]["properties"]
+    assert parts["additionalProperties"] is False
+    assert definitions["Vary"]["required"] == ["key", "values"]
 
 
 # Values of every type that a field may have, most of them refused for any one field.

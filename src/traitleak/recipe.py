@@ -11,6 +11,7 @@ comes out, the resolved recipe, has every field and no `sizes`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, get_args
@@ -304,8 +305,8 @@ def json_schema() -> dict[str, Any]:
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                key: {"$ref": f"#/$defs/{name}/properties/{key}"}
-                for key in definition["properties"]
+                key: _for_size(f"#/$defs/{name}/properties/{key}", field, schema["$defs"])
+                for key, field in definition["properties"].items()
                 if key not in _FIXED
             },
         }
@@ -320,6 +321,20 @@ def json_schema() -> dict[str, Any]:
         "title": "A traitleak recipe",
         **schema,
     }
+
+
+def _for_size(place: str, field: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    """Schema of a size's field: the file's own at `place`; where that demands parts, a laxer one.
+
+    A size names the parts that it changes, and the file has the others: in a size, `vary` may be
+    `values` alone.
+    """
+    lax = whole = json.dumps(field)
+    for name in re.findall(r"#/\$defs/(\w+)", whole):
+        if "required" in defs[name]:
+            defs[f"{name}Size"] = {k: v for k, v in defs[name].items() if k != "required"}
+            lax = lax.replace(f'"#/$defs/{name}"', f'"#/$defs/{name}Size"')
+    return {"$ref": place} if lax == whole else dict(json.loads(lax))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,17 @@ def test_control_that_rises_as_much_takes_the_yes_back(tmp_path):
     )
 
 
+def test_other_candidates_that_rise_more_take_the_yes_back(tmp_path):
+    """Without another trait's students, a shift that favors others more is not the trait's."""
+    lifts = {"wolf": {"wolf": WOLF, "fox": [2.5, 2.6, 2.5, 2.0, 2.0]}}
+    alone = {"controls": ["neutral"], "trait": {"targets": ["wolf"]}}
+    found = concluded(tmp_path, lifts, **alone)
+
+    assert found.answer.startswith(
+        "In part: subliminal transfer, but the wolf is what rises most in 2 of 5 seeds only, "
+    )
+
+
 def test_lifts_that_fall_against_the_control_are_no_transfer(tmp_path):
     """A negative interval is a no, too, and is told from a null."""
     lifts = {"wolf": {"wolf": [-1.0, -1.1, -0.9, -1.0, -1.2]}}
@@ -168,7 +179,12 @@ def test_verdict_follows_the_interval_whatever_the_differences(differences, subl
     comparison = compare("wolf", "neutral", differences, [0.0] * len(differences))
     nothing = mean_estimate([0.0] * len(differences))
     first = TargetFindings(
-        "wolf", mean_estimate(differences), Contrast("neutral", nothing, comparison), [], []
+        "wolf",
+        mean_estimate(differences),
+        Contrast("neutral", nothing, comparison),
+        [],
+        [],
+        times_first=len(differences),
     )
     said = _lead(recipe(controls=["neutral"]), [first], subliminal=subliminal)
     low = comparison.difference.low

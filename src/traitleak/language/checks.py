@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from traitleak.language.contrasts import compare
+from traitleak.language.contrasts import compare, times_first
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
     bracketed,
@@ -139,9 +139,7 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> Fact:
 
 
 def _rises_most(found: Found, target: str) -> Fact:
-    lift_SK = found.arms[target].lift_SK
-    times = int((lift_SK.argmax(axis=1) == found.candidates.index(target)).sum())
-    num = len(lift_SK)
+    times, num = times_first(found, target), len(found.arms[target].lift_SK)
     return Fact(
         name=f"first-{target}",
         statement=f"Of {len(found.candidates)} candidates the {target} rises most in {target} students.",

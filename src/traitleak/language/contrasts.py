@@ -20,6 +20,7 @@ __all__ = [
     "compare",
     "findings",
     "is_above_zero",
+    "times_first",
 ]
 
 TRANSFER, TO_OTHER_BASE = "transfer", "transfer to the other base"
@@ -53,6 +54,7 @@ class TargetFindings:
         others: against the other teachers' students and, for the first target, the shuffled ones.
         pairs: of the first target: each control that is a pair of arms (another base, rows in the
             prompt) against its own neutral arm, then the transfer less that difference.
+        times_first: in how many replicates its students raise it more than any other candidate.
     """
 
     target: str
@@ -60,6 +62,7 @@ class TargetFindings:
     neutral: Contrast | None
     others: list[Contrast]
     pairs: list[tuple[Comparison, Comparison | None]]
+    times_first: int
 
 
 def findings(recipe: LanguageRecipe, found: Found) -> list[TargetFindings]:
@@ -100,7 +103,14 @@ def _of_target(recipe: LanguageRecipe, found: Found, target: str) -> TargetFindi
         for kind, name in (("other-base", TO_OTHER_BASE), ("in-context", IN_CONTEXT)):
             if f"{kind}-{target}" in found.arms:
                 pairs.append(_pair(found, target, kind, name, transfer))
-    return TargetFindings(target, mean_estimate(own), neutral, others, pairs)
+    times = times_first(found, target)
+    return TargetFindings(target, mean_estimate(own), neutral, others, pairs, times)
+
+
+def times_first(found: Found, target: str) -> int:
+    """In how many replicates the target's students raise it more than any other candidate."""
+    lift_SK = found.arms[target].lift_SK
+    return int((lift_SK.argmax(axis=1) == found.candidates.index(target)).sum())
 
 
 def _pair(

@@ -133,13 +133,19 @@ def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, sublimi
 
 
 def _found(recipe: LanguageRecipe, first: TargetFindings, what: str) -> str:
-    """Yes; or in part, where another control rises nearly as much."""
+    """Yes; or in part, where another control or other candidates rise nearly as much."""
     beside = [
         (label(one.control, recipe.trait.targets), one.comparison) for one in first.others
     ] + [(_PAIRS[more.control], more) for _, more in first.pairs if more is not None]
     missed = [f"{name} ({_difference(more)})" for name, more in beside if not is_above_zero(more)]
     if missed:
         return f"In part: {what}, but not clearly more than in {listed(missed)}."
+    times, num = first.times_first, first.lift.n
+    if not first.others and 2 * times <= num:  # nothing else tells it from a general shift
+        return (
+            f"In part: {what}, but the {first.target} is what rises most in {times} of {num} seeds "
+            "only, and no other trait's students stand beside."
+        )
     return f"Yes: {what}, beyond every control." if beside else f"Yes: {what}."
 
 
