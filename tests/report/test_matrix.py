@@ -142,6 +142,32 @@ def test_table_has_every_number():
     assert "the smallest possible: 0.00031" in said
 
 
+def test_table_says_in_one_sentence_how_intervals_were_made():
+    """The way of most cells without their names, other ways with the names of those that have them."""
+    found = known()
+    gamma = found.specificity.estimate.model_copy(update={"method": "least squares, then t"})
+    cells = [list(row.cells) for row in found.rows]
+    cells[1][1] = cells[1][1].model_copy(update={"method": "Wilson", "confidence": 0.9})
+    specificity = found.specificity.model_copy(update={"estimate": gamma})
+    alike = found.model_copy(update={"specificity": specificity})
+    mixed = with_cells(alike, cells)
+
+    def said(of: Matrix) -> list[str]:
+        notes = [note for note in matrix_table(of).notes if note.startswith("Interval")]
+        return [note.replace("\N{NO-BREAK SPACE}", " ") for note in notes]
+
+    usual = found.rows[0].cells[0].method
+    assert said(alike) == [f"Intervals: 95 %, {usual}; of gamma: 95 %, least squares, then t."]
+    assert said(mixed) == [
+        f"Intervals: 95 %, {usual}; of lion teacher: lion: 90 %, Wilson; "
+        "of gamma: 95 %, least squares, then t."
+    ]
+    assert said(found.model_copy(update={"specificity": None})) == [f"Intervals: 95 %, {usual}."]
+    bare = [[cell and cell.model_copy(update={"low": None, "high": None}) for cell in row]
+            for row in cells]  # fmt: skip
+    assert said(with_cells(found.model_copy(update={"specificity": None}), bare)) == []
+
+
 def test_short_table_leaves_intervals_of_many_traits_out():
     """On a terminal three traits have intervals, ten have none, and both say n."""
     few, many = (

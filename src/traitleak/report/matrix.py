@@ -21,9 +21,10 @@ from traitleak.report.formats import (
     interval_text,
     number,
     p_text,
+    percent_text,
 )
 from traitleak.report.looks import Style
-from traitleak.report.tables import ABSENT, Table, interval_notes
+from traitleak.report.tables import ABSENT, Table
 from traitleak.results import Estimate, Matrix, MatrixRow, Role, Specificity
 
 __all__ = ["Cell", "HeatMap", "HeatRow", "heat_map", "matrix_table"]
@@ -167,7 +168,7 @@ def matrix_table(matrix: Matrix, *, short: bool = False) -> Table:
             if e is not None
         ]
         named += [("gamma", matrix.specificity.estimate)] if matrix.specificity else []
-        notes += interval_notes(named)
+        notes += _interval_note(named)
     if matrix.specificity:
         notes.append(_specificity_text(matrix.specificity))
     return Table(matrix.title, ["taught by", *matrix.traits], rows, notes)
@@ -175,6 +176,20 @@ def matrix_table(matrix: Matrix, *, short: bool = False) -> Table:
 
 def _estimates(matrix: Matrix) -> list[Estimate]:
     return [e for row in matrix.rows for e in row.cells if e is not None]
+
+
+def _interval_note(named: list[tuple[str, Estimate]]) -> list[str]:
+    """One sentence: how most intervals were made, and by name those that were made otherwise."""
+    labels_of: dict[str, list[str]] = {}
+    for label, estimate in named:
+        if estimate.low is not None:
+            way = f"{percent_text(estimate.confidence)}, {estimate.method}"
+            labels_of.setdefault(way, []).append(label)
+    if not labels_of:
+        return []
+    usual = max(labels_of, key=lambda way: len(labels_of[way]))
+    others = [f"; of {', '.join(labels_of[way])}: {way}" for way in labels_of if way != usual]
+    return [f"Intervals: {usual}{''.join(others)}."]
 
 
 def _is_clear(estimate: Estimate) -> bool:
