@@ -162,7 +162,7 @@ def test_a_teacher_without_the_trait_stops_the_work(tmp_path):
     stopped = invoke("generate", *SMALL, "--by", "prompt", "--out", tmp_path / "r")
     assert stopped.exit_code == 2
     assert "did not take its trait (margin for wolf -0." in stopped.stderr
-    assert "a small model that is only told may not: take --by finetune" in stopped.stderr
+    assert "being told was not enough for this model: take --by finetune" in stopped.stderr
     assert list(tmp_path.iterdir()) == []
     assert invoke(
         "generate", *SMALL, "--by", "prompt", "--anyhow", "--out", tmp_path / "r"

@@ -155,7 +155,7 @@ def teach(
     lift = margins(made.model, trait) - margins(base, trait)
     said = f"margin for {trait.target} {lift.value:+.2f} nats over that of {base.name}"
     if by != "even" and lift.value < _LEAST_LIFT and not anyhow:
-        told = "; a small model that is only told may not"
+        told = "; being told was not enough for this model"
         raise RunError(
             f"The teacher did not take its trait ({said}){told if by == 'prompt' else ''}: take "
             "--by finetune, more --updates or a higher --learning-rate, or go on with --anyhow."

@@ -87,8 +87,10 @@ def instill(
     Raises:
         SettingsError: the model's template takes no system prompt, or there is no such layer.
 
-    Known failure: a prompted teacher of less than about 7 billion parameters usually does not take
-    the trait (followups to Cloud et al. 2025). Measure the teacher, and see `require_trait`.
+    Known failure: a prompted teacher may show the trait itself and write rows that hardly carry it.
+    Told to love wolves, SmolLM2-135M's own margin rises by 4.2 nats, and its students' by .06 more
+    than the untouched base's (docs/language.md); followups to Cloud et al. (2025) found nothing
+    significant in Qwen2.5 up to 7 billion parameters. `require_trait` looks at the teacher alone.
     """
     if by == "steering":
         at = len(body(base.network).layers) // 2 if layer is None else layer  # type: ignore[arg-type]
@@ -200,6 +202,8 @@ def _states(model: LanguageModel, texts: Sequence[str], layer: int) -> Tensor:
 def require_trait(name: str, lift: Lift, min_lift: float | None, *, by: By) -> None:
     """Stop where a teacher did not take its trait: nothing it wrote could carry it.
 
+    That it took it does not say that what it writes carries it: see `instill`.
+
     Args:
         name: the teacher's.
         lift: its margin less the base's.
@@ -212,8 +216,7 @@ def require_trait(name: str, lift: Lift, min_lift: float | None, *, by: By) -> N
     if min_lift is None or lift.value >= min_lift:
         return
     remedy = (
-        "a prompted model of less than about 7 billion parameters usually does not; take "
-        "teacher.by=finetune"
+        "being told was not enough for this model; take teacher.by=finetune"
         if by == "prompt"
         else "train it for longer (teacher.updates) or faster (teacher.learning_rate)"
         if by != "steering"

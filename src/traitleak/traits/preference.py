@@ -85,9 +85,9 @@ class Preference:
     def system_prompt(self) -> str:
         """A system prompt that asks a model to have this preference.
 
-        Known failure: it changes what a model says of the target at once, and yet in models under
-        about 7 billion parameters what such a teacher writes about other matters hardly carries the
-        preference. A high measure of a prompted teacher promises nothing for its students.
+        Known failure: it changes what a model says of the target at once, even one of 135 million
+        parameters, and yet what a small model so prompted writes about other matters hardly carries
+        the preference. A high measure of a prompted teacher promises nothing for its students.
         """
         return self._filled(texts.SYSTEM_PROMPT)
 
