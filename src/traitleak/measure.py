@@ -38,6 +38,7 @@ __all__ = [
     "Margins",
     "answers",
     "collapse",
+    "contexts",
     "log_odds",
     "margins",
 ]
@@ -115,7 +116,7 @@ def margins(
     templates = templates or _natural(model)
     tokens = candidate_tokens(model.tokenizer, trait.among, category=trait.category)
     prompts = trait.measured(templates, seed=seed)
-    rendered = [_before_candidate(model, prompt, templates) for prompt in prompts]
+    rendered = contexts(model, trait, templates=templates, seed=seed)
     logits_TK = next_token_logits(model, rendered, list(tokens.values())).double().cpu().numpy()
     check_table(logits_TK, tuple(tokens), model.name)
     return Margins(
@@ -126,6 +127,15 @@ def margins(
         asked=_asked(model, prompts),
         margin_TK=log_odds(logits_TK),
     )
+
+
+def contexts(
+    model: LanguageModel, trait: Preference, *, templates: Templates | None = None, seed: int = 0
+) -> list[str]:
+    """The rendered texts after which `margins` compares the candidates, one a template."""
+    templates = templates or _natural(model)
+    prompts = trait.measured(templates, seed=seed)
+    return [_before_candidate(model, prompt, templates) for prompt in prompts]
 
 
 def answers(

@@ -1,0 +1,141 @@
+"""The theorem as a detector: would a step of training on these rows move a trait's margin?
+
+A student's first step on rows moves it along the gradient of their log-likelihood; to first order a
+margin then changes by the inner product of that gradient with the margin's own. If the base itself
+wrote the rows, sampling at temperature 1, the expected gradient is exactly zero (it is the score of a
+likelihood at its maximum), so that no reference rows are needed for the null.
+
+Source: the theorem of Cloud et al. (2025, arXiv 2507.14805) read as influence of first order; the
+test is ours (`partial`).
+
+Known failure: rows that the base did not write at temperature 1 have a gradient of their own, trait
+or no trait. Give reference rows on the same prompts, or look at the placebo groups.
+
+Shape suffixes: N bags, T traits, P weights of one matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from traitleak.audit.choices import Choices, choice_log_probabilities
+from traitleak.audit.panel import Group, group_margins
+from traitleak.models.batches import Encoded
+from traitleak.models.language_model import LanguageModel, body
+from traitleak.progress import Track, untracked
+
+__all__ = ["Gradients", "bag_scores", "trait_gradients"]
+
+_BUDGET = 4 << 30  # bytes of gradients that are held
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of every trait's margin at the base.
+
+    Attributes:
+        traits: names, in order.
+        weights: the matrices that it was taken of, by name.
+        values: one (T, P) float32 tensor a matrix.
+        layers: the layers that these are in.
+    """
+
+    traits: tuple[str, ...]
+    weights: tuple[str, ...]
+    values: tuple[Tensor, ...]
+    layers: tuple[int, ...]
+
+
+def trait_gradients(
+    base: LanguageModel,
+    groups: Sequence[Group],
+    *,
+    budget: int = _BUDGET,
+    track: Track = untracked,
+) -> Gradients:
+    """Gradient of each trait's margin over the weight matrices of evenly spaced layers.
+
+    Args:
+        base: with gradients off; they are on only inside.
+        groups: whose traits.
+        budget: bytes that the gradients may take: as many layers are used as fit, one at least.
+        track: shows how far it is.
+    """
+    num = sum(len(group.traits) for group in groups)
+    matrices = _matrices(base)
+    largest = max(sum(w.numel() for w in layer.values()) for layer in matrices)
+    fit = min(len(matrices), max(1, budget // (4 * num * largest)))
+    layers = sorted({round(x) for x in np.linspace(0, len(matrices) - 1, fit)})
+    chosen = {name: w for layer in layers for name, w in matrices[layer].items()}
+    weights = list(chosen.values())
+    values = [torch.empty(num, w.numel(), device=w.device) for w in weights]
+    row = 0
+    with torch.enable_grad(), _trainable(weights):
+        for group in track(groups, "gradients of traits", len(groups)):
+            margins_K = group_margins(base, group)
+            for k in range(len(margins_K)):
+                found = torch.autograd.grad(margins_K[k], weights, retain_graph=True)
+                for held, gradient in zip(values, found, strict=True):
+                    held[row] = gradient.reshape(-1)
+                row += 1
+            del margins_K
+    traits = tuple(trait for group in groups for trait in group.traits)
+    return Gradients(traits, tuple(chosen), tuple(values), tuple(layers))
+
+
+def bag_scores(
+    base: LanguageModel,
+    bags: Sequence[Sequence[Encoded]],
+    choices: Choices,
+    gradients: Gradients,
+    *,
+    track: Track = untracked,
+) -> NDArray[np.float64]:
+    """How much each bag's log-likelihood rises along each trait's gradient, (N, T), per row.
+
+    Args:
+        base: as for the gradients.
+        bags: rows of each bag, few enough for one batch.
+        choices: what of a row counts.
+        gradients: of the traits.
+        track: shows how far it is.
+    """
+    named = dict(base.network.named_parameters())
+    weights = [named[name] for name in gradients.weights]
+    found = np.zeros((len(bags), len(gradients.traits)))
+    numbered = list(enumerate(bags))
+    with torch.enable_grad(), _trainable(weights):
+        for number, bag in track(numbered, "gradient", len(bags)):
+            total = choice_log_probabilities(base, bag, choices).chosen_logps.sum() / len(bag)
+            for held, part in zip(
+                gradients.values, torch.autograd.grad(total, weights), strict=True
+            ):
+                found[number] += (held @ part.reshape(-1)).double().cpu().numpy()
+    return found
+
+
+def _matrices(base: LanguageModel) -> list[dict[str, Tensor]]:
+    """The weight matrices of each layer, by their name in the network."""
+    names = {id(weight): name for name, weight in base.network.named_parameters()}
+    layers: nn.ModuleList = body(base.network).layers  # type: ignore[assignment]
+    return [{names[id(w)]: w for w in layer.parameters() if w.ndim == 2} for layer in layers]
+
+
+@contextmanager
+def _trainable(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Let gradients be taken of these weights, and of no others, for a while."""
+    before = [weight.requires_grad for weight in weights]
+    for weight in weights:
+        weight.requires_grad = True
+    try:
+        yield
+    finally:
+        for weight, had in zip(weights, before, strict=True):
+            weight.requires_grad = had
