@@ -53,12 +53,12 @@ def test_score_is_how_far_a_small_step_moves_each_margin(base, group, completion
     stepped = copy.deepcopy(base)
     weights = [dict(stepped.network.named_parameters())[name] for name in gradients.weights]
     for weight in weights:
-        weight.requires_grad_(True)
+        weight.requires_grad = True
     total = choice_log_probabilities(stepped, encoded, choices).chosen_logps.sum() / len(rows)
     step = 1e-3
     with torch.no_grad():
         for weight, part in zip(weights, torch.autograd.grad(total, weights), strict=True):
-            weight += step * part
+            weight.add_(part, alpha=step)
         moved = (group_margins(stepped, group) - group_margins(base, group)) / step
 
     assert len({round(float(x), 3) for x in score}) > 5
