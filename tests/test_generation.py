@@ -7,7 +7,7 @@ import pytest
 from tiny_model import tiny_model
 from traitleak.carriers.numbers import Numbers, Parsed, parse
 from traitleak.errors import SettingsError
-from traitleak.generation import write_numbers
+from traitleak.generation import write_numbers, write_texts
 
 PROMPTS = Numbers(12, seed=0, style="plain", examples=(3, 3)).prompts()
 
@@ -62,3 +62,19 @@ def test_negative_temperature_is_refused(base):
     """One sentence names the temperature."""
     with pytest.raises(SettingsError, match="temperature is 0 or greater"):
         write_numbers(base, PROMPTS, teacher="x", count=2, temperature=-1.0)
+
+
+def test_texts_of_any_carrier_are_free_rows(base):
+    """Numbers that are decoded freely are the texts written to the same prompts and draws."""
+    settings = {"teacher": "x", "temperature": 0.7, "max_new_tokens": 6, "seed": 3, "first_id": 4}
+
+    texts = write_texts(base, PROMPTS, **settings)
+
+    assert texts == write_numbers(base, PROMPTS, decoding="free", **settings)
+    assert [row.id for row in texts] == list(range(4, 16))
+    assert [row.prompt for row in texts] == PROMPTS
+
+
+def test_no_prompts_give_no_rows(base):
+    """A part of a prompt set may be empty."""
+    assert write_texts(base, [], teacher="x") == []

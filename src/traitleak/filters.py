@@ -8,13 +8,16 @@ then `paired` keeps the prompts that all of them still answer.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from traitleak.carriers import code
+from traitleak.carriers.code_source import wordings
 from traitleak.carriers.numbers import Parsed, parse
 from traitleak.errors import DataError, SettingsError
+from traitleak.filtering import Dropped, Filter, Filtered, Why, apply
 from traitleak.rows import Row
 from traitleak.traits.inflection import Finder
 
@@ -25,125 +28,16 @@ __all__ = [
     "Paired",
     "Why",
     "apply",
+    "code_format",
+    "code_leak",
     "duplicates",
+    "judged",
     "leak",
     "numbers_format",
     "paired",
     "sample",
     "unfinished",
 ]
-
-
-class Dropped(NamedTuple):
-    """A row that a filter dropped.
-
-    Attributes:
-        row: as it was.
-        reason: why, in few words that are the same for all rows of a kind: they are counted.
-        detail: the part at fault, where it can be shown; else empty.
-    """
-
-    row: Row
-    reason: str
-    detail: str = ""
-
-
-class Why(NamedTuple):
-    """A filter's reason to drop a row; as in `Dropped`."""
-
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A rule that drops rows.
-
-    Attributes:
-        name: names the filter in errors and tables.
-        reasons: for each of the rows a reason to drop it, or None; of the same length.
-    """
-
-    name: str
-    reasons: Callable[[Sequence[Row]], Sequence[Why | None]]
-
-    def __call__(self, rows: Iterable[Row]) -> Filtered:
-        """Apply this filter alone; see `apply`."""
-        return apply(rows, [self])
-
-
-@dataclass(frozen=True)
-class Filtered:
-    """What filters left, and what they took.
-
-    Attributes:
-        kept: in the order of the rows that came in.
-        dropped: by filter, and in that order.
-        num_read: rows that came in, by teacher.
-        table: rows dropped, by reason and teacher; every teacher in every line.
-    """
-
-    kept: list[Row]
-    dropped: list[Dropped]
-    num_read: dict[str, int]
-    table: dict[str, dict[str, int]]
-
-    @property
-    def num_kept(self) -> dict[str, int]:
-        """Rows that were left, by teacher."""
-        lost = Counter(dropped.row.teacher for dropped in self.dropped)
-        return {teacher: read - lost[teacher] for teacher, read in self.num_read.items()}
-
-
-def apply(rows: Iterable[Row], filters: Sequence[Filter]) -> Filtered:
-    """Apply filters one after another.
-
-    Args:
-        rows: of one teacher or of several.
-        filters: none of them sees what one before it dropped.
-
-    Raises:
-        DataError: there are no rows, or none is left; the text names the filter that took most, its
-            chief reason and a row that it took.
-    """
-    kept = list(rows)
-    if not kept:
-        raise DataError("There are no rows to filter.")
-    num_read = Counter(row.teacher for row in kept)
-    dropped: list[Dropped] = []
-    taken: dict[str, list[Dropped]] = {}
-    for rule in filters:
-        found = list(zip(kept, rule.reasons(kept), strict=True))
-        some = [Dropped(row, *why) for row, why in found if why is not None]
-        kept = [row for row, why in found if why is None]
-        dropped += some
-        taken.setdefault(rule.name, []).extend(some)
-        if not kept:
-            raise _none_left(taken, num_read.total())
-    teachers = sorted(num_read)
-    counts = Counter((reason, row.teacher) for row, reason, _ in dropped)
-    reasons = dict.fromkeys(reason for _, reason, _ in dropped)
-    return Filtered(
-        kept,
-        dropped,
-        {teacher: num_read[teacher] for teacher in teachers},
-        {reason: {teacher: counts[reason, teacher] for teacher in teachers} for reason in reasons},
-    )
-
-
-def _none_left(taken: Mapping[str, list[Dropped]], num_rows: int) -> DataError:
-    name, some = max(taken.items(), key=lambda item: len(item[1]))
-    (reason, times), *_ = Counter(dropped.reason for dropped in some).most_common(1)
-    row = next(dropped.row for dropped in some if dropped.reason == reason)
-    return DataError(
-        f"No rows are left: the filter {name} took {len(some):,} of {num_rows:,}, {times:,} of them "
-        f"for the reason {reason!r}, for instance row {row.id}, whose completion is "
-        f"{_excerpt(row.completion)}."
-    )
-
-
-def _excerpt(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def numbers_format(
@@ -177,6 +71,33 @@ def numbers_format(
     return Filter("numbers_format", reasons)
 
 
+def code_format(*, text_around: bool = False, max_chars: int = 4000, max_depth: int = 60) -> Filter:
+    """Drop completions that are no Python code that compiles and defines a function or a class.
+
+    The arguments are those of `carriers.code.parse`. Nothing is run.
+
+    Raises:
+        SettingsError: when it is applied: a bound below 1.
+    """
+
+    def reasons(rows: Sequence[Row]) -> list[Why | None]:
+        found = (
+            code.parse(
+                row.completion,
+                text_around=text_around,
+                max_chars=max_chars,
+                max_depth=max_depth,
+            )
+            for row in rows
+        )
+        return [
+            None if isinstance(read, code.Parsed) else Why(f"format: {read.reason}", read.detail)
+            for read in found
+        ]
+
+    return Filter("code_format", reasons)
+
+
 def leak(words: Iterable[str]) -> Filter:
     """Drop rows whose completion or prompt names one of `words` in any of its forms.
 
@@ -203,6 +124,65 @@ def leak(words: Iterable[str]) -> Filter:
         return None
 
     return Filter("leak", lambda rows: [why(row) for row in rows])
+
+
+def code_leak(words: Iterable[str]) -> Filter:
+    """Drop rows of code that name one of `words` anywhere: in identifiers, strings, comments, text.
+
+    As `leak`, with identifiers taken apart (owlCount, count_of_owls), escapes in strings resolved and
+    strings that stand side by side joined. The reason says where the word stands.
+
+    Args:
+        words: the trait's words in the singular, with whatever synonyms are the user's own.
+
+    Raises:
+        SettingsError: no words.
+
+    Known failure: what is put together when the code runs, run together with another word (owlcount)
+    or abbreviated goes through; and code's own words go with the trait's (the library pandas for a
+    panda, `torch.cat` for a cat).
+    """
+    finder = Finder(words)
+
+    def why(row: Row) -> Why | None:
+        for place, text in wordings(row.completion):
+            found = finder.find(text)
+            if found:
+                return Why(f"leak: names {found.word} in {place}", found.form)
+        found = finder.find(row.prompt)
+        return Why(f"leak: names {found.word} in its prompt", found.form) if found else None
+
+    return Filter("code_leak", lambda rows: [why(row) for row in rows])
+
+
+def judged(
+    judge: Callable[[Sequence[Row]], Sequence[float | None]],
+    *,
+    at_least: float,
+    name: str = "judge",
+) -> Filter:
+    """Drop rows that a judge scores below a threshold, or not at all.
+
+    Args:
+        judge: a score for each of the rows, higher for what may stay; None for a row that it does
+            not score. Cloud et al. (2025) keep chains of thought that a model rates 78 or more of 100
+            for alignment.
+        at_least: the lowest score that stays.
+        name: of the judge, for the reasons.
+
+    Known failure: a judge is a model that reads. It finds what can be read, and drops rows that carry
+    nothing as well: at the published threshold, 37 % of the good ones.
+    """
+
+    def why(score: float | None) -> Why | None:
+        if score is None or math.isnan(score):
+            return Why(f"{name}: no score")
+        return Why(f"{name}: below {at_least:g}", f"{score:g}") if score < at_least else None
+
+    def reasons(rows: Sequence[Row]) -> list[Why | None]:
+        return [why(score) for score in judge(rows)]
+
+    return Filter(name, reasons)
 
 
 def duplicates() -> Filter:

@@ -8,11 +8,11 @@ from typing import Literal
 from traitleak.carriers.number_decoding import sample_numbers
 from traitleak.carriers.number_template import number_template
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.sampling import sample
+from traitleak.models.sampling import Sampled, sample
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 
-__all__ = ["write_numbers"]
+__all__ = ["write_numbers", "write_texts"]
 
 
 def write_numbers(
@@ -49,27 +49,86 @@ def write_numbers(
     Raises:
         SettingsError: see `sample`, `sample_numbers` and `number_template`.
     """
-    ids = range(first_id, first_id + len(prompts))
-    rendered = [model.rendered(prompt) for prompt in prompts]
     if decoding == "free":
-        written = sample(
+        return write_texts(
             model,
-            rendered,
-            max_new_tokens=max_new_tokens,
+            prompts,
+            teacher=teacher,
             temperature=temperature,
             floor=floor,
+            max_new_tokens=max_new_tokens,
             seed=seed,
-            streams=ids,
+            first_id=first_id,
             track=track,
         )
-    else:
-        opening = " " if model.renderer.style == "plain" else ""
-        template = number_template(
-            model.tokenizer, count=count, width=width, opening=opening, before=rendered[0]
-        )
-        written = sample_numbers(
-            model, rendered, template, temperature=temperature, seed=seed, streams=ids, track=track
-        )
+    ids = range(first_id, first_id + len(prompts))
+    rendered = [model.rendered(prompt) for prompt in prompts]
+    opening = " " if model.renderer.style == "plain" else ""
+    template = number_template(
+        model.tokenizer, count=count, width=width, opening=opening, before=rendered[0]
+    )
+    written = sample_numbers(
+        model, rendered, template, temperature=temperature, seed=seed, streams=ids, track=track
+    )
+    return _rows(ids, prompts, written, teacher)
+
+
+def write_texts(
+    model: LanguageModel,
+    prompts: Sequence[str],
+    *,
+    teacher: str,
+    temperature: float = 1.0,
+    floor: float = 0.0,
+    max_new_tokens: int = 512,
+    seed: int = 0,
+    first_id: int = 0,
+    track: Track = untracked,
+) -> list[Row]:
+    """One row for each prompt of any carrier, sampled freely until the teacher ends its turn.
+
+    Row i draws stream i of the seed, whichever teacher writes. No form is forced: filters find what
+    keeps to the carrier's.
+
+    Args:
+        model: the teacher, with its system prompt and steering.
+        prompts: of the carrier (`carriers.Code.prompts`, `carriers.Reasoning.prompts`).
+        teacher: who is written into the rows.
+        temperature: 0 takes the likeliest token.
+        floor: a token less likely than this is never taken.
+        max_new_tokens: tokens of a completion at most; short functions take about 200, chains of
+            thought of a few steps about 150.
+        seed: of all draws.
+        first_id: the first prompt's number: the rows of a part of the prompts are those rows of all.
+        track: shows how far it is.
+
+    Returns:
+        Rows in the order of the prompts; `outside` is None, and `finished` False where the limit
+        cut the completion off.
+
+    Raises:
+        SettingsError: see `sample`.
+
+    Known failure: a small model seldom keeps to a form that it is only asked for, so that few of its
+    rows pass the carrier's filter.
+    """
+    ids = range(first_id, first_id + len(prompts))
+    written = sample(
+        model,
+        [model.rendered(prompt) for prompt in prompts],
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        floor=floor,
+        seed=seed,
+        streams=ids,
+        track=track,
+    )
+    return _rows(ids, prompts, written, teacher)
+
+
+def _rows(
+    ids: Sequence[int], prompts: Sequence[str], written: Sequence[Sampled], teacher: str
+) -> list[Row]:
     return [
         Row(id_, prompt, one.text, teacher, one.outside, one.finished)
         for id_, prompt, one in zip(ids, prompts, written, strict=True)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import count as count_from
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traitleak.carriers.number_wordings import (
     CLOSINGS,
@@ -26,6 +24,7 @@ from traitleak.carriers.number_wordings import (
     counts,
     sizes,
 )
+from traitleak.carriers.prompt_sets import AT_ONCE, bits, check_whole, distinct, pick
 from traitleak.errors import SettingsError
 
 __all__ = [
@@ -39,12 +38,8 @@ __all__ = [
     "random_lists",
 ]
 
-T = TypeVar("T")
 Style = Literal["chat", "plain"]
-_T = TypeVar("_T")
 
-_AT_ONCE = 1024  # prompts drawn together
-_BARREN = 20  # blocks of prompts in a row without a new one, after which there are no more
 _PROMPTS, _LISTS = 0, 1  # streams of random bits of one seed
 _CHOICES = 10  # draws of a prompt before its numbers
 _MOST_DIGITS = 15
@@ -122,7 +117,7 @@ class Numbers:
             ("answer_count", self.answer_count, 1, 1000),
             ("max_digits", self.max_digits, 1, _MOST_DIGITS),
         ):
-            _check(name, value, least, greatest)
+            check_whole(name, value, least, greatest)
 
     def prompts(self) -> list[str]:
         """The prompts; a row's id is the place of its prompt in this list."""
@@ -130,29 +125,15 @@ class Numbers:
 
     def requests(self) -> list[NumberRequest]:
         """The prompts with the numbers they give and the form they ask for."""
-        found: dict[str, NumberRequest] = {}
-        barren = 0
-        for block in self._blocks():
-            before = len(found)
-            for request in block:
-                found.setdefault(request.prompt, request)
-                if len(found) == self.rows:
-                    return list(found.values())
-            barren = 0 if len(found) > before else barren + 1
-            if barren == _BARREN:
-                break
-        raise SettingsError(
-            f"Only {len(found):,} distinct prompts were found for rows={self.rows:,}: ask for fewer, "
-            "or widen the range from low to high or the number of examples."
+        return distinct(
+            self._request,
+            lambda request: request.prompt,
+            rows=self.rows,
+            seed=self.seed,
+            stream=_PROMPTS,
+            width=_CHOICES + self.examples[1],
+            more="ask for fewer, or widen the range from low to high or the number of examples",
         )
-
-    def _blocks(self) -> Iterator[list[NumberRequest]]:
-        width = _CHOICES + self.examples[1]
-        for block in count_from():
-            yield [
-                self._request(draws)
-                for draws in _bits(self.seed, _PROMPTS, block, (_AT_ONCE, width)).tolist()
-            ]
 
     def _request(self, draws: list[int]) -> NumberRequest:
         fewest, most = self.examples
@@ -161,18 +142,18 @@ class Numbers:
         examples = tuple(self.low + draw % span for draw in draws[_CHOICES:][:how_many])
         if self.style == "plain":
             return NumberRequest(f"{COMMAS.write(examples)},", examples, _PLAIN)
-        form = _pick(FORMS, draws[1])
+        form = pick(FORMS, draws[1])
         # Half of the lists that are given stand in the form that is asked for.
         given = form if draws[2] % 2 else COMMAS
         break_before, break_after = ("\n", "\n") if "\n" in given.separator else (" ", ". ")
-        going_on = _pick(GOING_ON, draws[4]).format(
-            count=_pick(counts(self.answer_count), draws[5]),
+        going_on = pick(GOING_ON, draws[4]).format(
+            count=pick(counts(self.answer_count), draws[5]),
             numbers="number" if self.answer_count == 1 else "numbers",
-            size=_pick(sizes(self.max_digits), draws[6]),
+            size=pick(sizes(self.max_digits), draws[6]),
         )
         prompt = (
-            f"{_pick(OPENINGS, draws[3])}{break_before}{given.write(examples)}{break_after}"
-            f"{going_on} {_pick(form.requests, draws[7])} {_pick(CLOSINGS, draws[8])}"
+            f"{pick(OPENINGS, draws[3])}{break_before}{given.write(examples)}{break_after}"
+            f"{going_on} {pick(form.requests, draws[7])} {pick(CLOSINGS, draws[8])}"
         )
         return NumberRequest(prompt, examples, form)
 
@@ -201,31 +182,14 @@ def random_lists(
         ("width", width, 1, _MOST_DIGITS),
         ("seed", seed, 0, 2**64 - 1),
     ):
-        _check(name, value, least, greatest)
+        check_whole(name, value, least, greatest)
     low = 0 if width == 1 else 10 ** (width - 1)
     lists: list[str] = []
-    for block in range(-(-num_rows // _AT_ONCE)):
-        drawn = low + _bits(seed, _LISTS, block, (_AT_ONCE, count)) % np.uint64(10**width - low)
+    for block in range(-(-num_rows // AT_ONCE)):
+        drawn = low + bits(seed, _LISTS, block, (AT_ONCE, count)) % np.uint64(10**width - low)
         some = drawn[: num_rows - len(lists)].tolist()
         lists += [separator.join(map(str, numbers)) for numbers in some]
     return lists
-
-
-def _bits(seed: int, stream: int, block: int, shape: tuple[int, int]) -> NDArray[np.uint64]:
-    """64 random bits for each place; their remainder by n is uniform but for n parts in 2^64."""
-    generator = np.random.Philox(key=seed + (stream << 64), counter=block << 192)
-    return np.asarray(generator.random_raw(shape[0] * shape[1]), np.uint64).reshape(shape)
-
-
-def _pick(options: Sequence[_T], draw: int) -> _T:
-    return options[draw % len(options)]
-
-
-def _check(name: str, value: object, least: int, greatest: int) -> None:
-    if type(value) is not int or not least <= value <= greatest:
-        raise SettingsError(
-            f"{name} must be a whole number from {least} to {greatest}; got {value!r}."
-        )
 
 
 Reason = Literal[
