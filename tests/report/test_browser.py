@@ -1,10 +1,10 @@
 """The report in a real headless Chromium: it renders, fits, asks for nothing, complains of nothing."""
 
 import pytest
-from headless_chromium import NAMES, chromium, find_chromium
 from language_example import language_results, large_results
 from report_example import REST, crowded_results, digits_results, swept_results
 
+from headless_chromium import NAMES, chromium, find_chromium
 from traitleak.report import write_report
 
 pytestmark = pytest.mark.skipif(
