@@ -200,7 +200,7 @@ def test_a_file_that_was_cut_off_is_never_taken_for_whole(tmp_path, name, share)
         rows(path)
 
 
-@pytest.mark.parametrize("name", ["d.jsonl.gz", "d.parquet"])
+@pytest.mark.parametrize("name", ["d.jsonl.gz", "d.parquet", "d.arrow"])
 def test_a_file_with_changed_bytes_is_an_error_or_gives_its_rows(tmp_path, name):
     """Damage in the middle is a sentence, never another kind of error."""
     values = [{"prompt": os.urandom(30).hex(), "completion": "a"} for _ in range(300)]
@@ -258,6 +258,15 @@ def test_a_table_without_known_columns_lists_its_own(tmp_path):
 
     with pytest.raises(DataError, match=r"no format fits its columns \(foo, bar\).*messages"):
         open_dataset(path)
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path):
+    """Which of two columns of one name is meant cannot be known."""
+    table = pa.table([["q"], ["a"], ["b"]], names=["prompt", "completion", "completion"])
+    pq.write_table(table, tmp_path / "d.parquet")
+
+    with pytest.raises(DataError, match="column 'completion' stands twice"):
+        open_dataset(tmp_path / "d.parquet")
 
 
 def test_two_packed_streams_after_each_other_are_one_file(tmp_path):

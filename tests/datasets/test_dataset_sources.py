@@ -317,8 +317,9 @@ def test_the_library_itself_reads_a_folder_as_the_hub_would(tmp_path, monkeypatc
 def test_a_data_set_that_is_not_there_is_one_sentence_from_the_real_library(monkeypatch):
     """Without a network and a cache, `datasets` fails in a way that is caught."""
     pytest.importorskip("datasets.load")
-    import datasets
     import huggingface_hub
+
+    import datasets
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

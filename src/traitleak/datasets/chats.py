@@ -26,7 +26,17 @@ from typing import Any, Final
 
 from traitleak.datasets.records import LONGEST, shown
 
-__all__ = ["Example", "FieldError", "SkipError", "Turn", "flattened", "read_messages", "text_of"]
+__all__ = [
+    "REJECTED",
+    "TOOLS",
+    "Example",
+    "FieldError",
+    "SkipError",
+    "Turn",
+    "flattened",
+    "read_messages",
+    "text_of",
+]
 
 _ROLES: Final = {
     "human": "user",

@@ -132,18 +132,18 @@ def open_dataset(
                 "a file of the folder."
             )
         return _ours(found.name, found.files, found.rows, limit)
-    first = list(islice(found.records(), _FIRST))
-    if not first:
+    first = next(found.records(), None)
+    if first is None:
         raise DataError(f"{found.name} holds no rows.")
-    file = first[0].file.path
-    if format in {"auto", "rows"} and len(found.files) == 1 and file and is_ours(first[0], file):
+    file = first.file.path
+    if format in {"auto", "rows"} and len(found.files) == 1 and file and is_ours(first, file):
         return _ours(found.name, found.files, file, limit)
     if format == "rows":
         raise DataError(
             f"{found.name} holds no rows that traitleak wrote: they have the fields id, prompt, "
             "completion, teacher, outside and finished, in a .jsonl or .parquet file."
         )
-    layout, model = find_layout(first, format)
+    layout, model = find_layout(islice(found.records(), _FIRST), format)
 
     def entries() -> Iterator[AuditRow | Skipped]:
         for number, record in enumerate(found.records()):

@@ -6,7 +6,7 @@ A format is told by the fields of the first rows, and then holds for all of them
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -77,31 +77,33 @@ def checked_format(name: str) -> str:
     )
 
 
-def find_layout(first: Sequence[Record], wanted: str) -> tuple[Layout, Record]:
+def find_layout(first: Iterable[Record], wanted: str) -> tuple[Layout, Record]:
     """The layout of the first row that has one, and that row.
 
     Args:
-        first: the first rows, at least one.
+        first: the first rows, at least one; read up to the one that is returned.
         wanted: a format's name, or "auto".
 
     Raises:
         DataError: none of the rows is of the format that is wanted, or of any.
     """
     layouts = [layout for layout in LAYOUTS if wanted in {"auto", layout.format}]
+    refused: Record | None = None
     for record in first:
         for layout in layouts:
             if layout.fits(record.values):
                 return layout, record
-    record = first[0]
-    found = ", ".join(str(field)[:40] for field in list(record.values)[:12]) or "none"
+        refused = refused or record
+    assert refused is not None, "there is at least one row"  # noqa: S101
+    found = ", ".join(str(field)[:40] for field in list(refused.values)[:12]) or "none"
     if wanted == "auto":
         raise DataError(
-            f"{record.label}: no format fits its fields ({found}). {_needs(LAYOUTS)}; rename the fields."
+            f"{refused.label}: no format fits its fields ({found}). {_needs(LAYOUTS)}; rename the "
+            "fields."
         )
-    seems = _seems(record)
     raise DataError(
-        f"{record.label}: its fields ({found}) are not those of the format {wanted}{seems}. "
-        f"{_needs(layouts)}."
+        f"{refused.label}: its fields ({found}) are not those of the format {wanted}"
+        f"{_seems(refused)}. {_needs(layouts)}."
     )
 
 

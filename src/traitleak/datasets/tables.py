@@ -58,7 +58,7 @@ def read_arrow(path: Path, file: SourceFile, known: Collection[str]) -> Iterator
             reader = pa.ipc.open_stream(source) if stream else pa.ipc.open_file(source)
             columns = columns_of(reader.schema.names, file, known)
             batches = reader if stream else map(reader.get_batch, range(reader.num_record_batches))
-            yield from read_batches((batch.select(columns) for batch in batches), file)
+            yield from read_batches(_sound(batches, columns), file)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _damaged(file, "Arrow", error) from error
 
@@ -86,7 +86,7 @@ def columns_of(names: Sequence[str], file: SourceFile, known: Collection[str]) -
     """Those of a table's columns that some format reads.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or one stands twice.
     """
     columns = [name for name in names if name in known]
     if not columns:
@@ -94,7 +94,18 @@ def columns_of(names: Sequence[str], file: SourceFile, known: Collection[str]) -
             f"{file.label}: no format fits its columns ({', '.join(names[:12]) or 'none'}); rename "
             f"them: what is read are {', '.join(known)}."
         )
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{file.label}: column '{twice}' stands twice.")
     return columns
+
+
+def _sound(batches: Iterable[Any], columns: list[str]) -> Iterator[Any]:
+    """Some columns of each batch; without a check, damaged ones would be read beyond their end."""
+    for batch in batches:
+        some = batch.select(columns)
+        some.validate(full=True)
+        yield some
 
 
 def _damaged(file: SourceFile, kind: str, error: Exception) -> DataError:
