@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from naive import all_logits, model_of
 from tiny_model import tiny_model
 from traitleak.errors import RunError, SettingsError
+from traitleak.models import scoring
 from traitleak.models.adapters import LoraSettings
 from traitleak.models.language_model import Steering
 from traitleak.models.scoring import score
@@ -467,6 +468,17 @@ def test_updates_follow_the_schedule(schedule, shares):
     steps = [(b - a).abs().max().item() for a, b in itertools.pairwise(norms)]
 
     assert steps == pytest.approx([1e-3 * share for share in shares], rel=1e-3)
+
+
+def test_chunks_of_the_vocabularys_logits_change_no_student(monkeypatch):
+    """Whether the gradient is taken in one piece or chunk by chunk, two students learn the same."""
+    base = tiny_model(style="plain")
+    arms = [tokens_arm(base, "a", 0), tokens_arm(base, "b", 1)]
+    whole = distill(base, arms, training(4))
+    monkeypatch.setattr(scoring, "_POSITIONS", 5)
+
+    for chunked, at_once in zip(distill(base, arms, training(4)), whole, strict=True):
+        assert_alike(chunked, at_once)
 
 
 # -- rows and their order -----------------------------------------------------------------------

@@ -83,6 +83,67 @@ def test_more_positions_than_are_held_at_once(monkeypatch):
         torch.testing.assert_close(chunked, at_once)
 
 
+def gradients(model, chunk, monkeypatch, *, kind=torch.float32):
+    """Log p of 20 tokens, the gradient of a weighted sum of them, and what autograd holds for it."""
+    monkeypatch.setattr(scoring, "_POSITIONS", chunk)
+    random = torch.Generator().manual_seed(0)
+    head = model.network.get_output_embeddings().weight
+    hidden_MD = torch.randn(20, head.shape[1], generator=random).to(kind).requires_grad_()
+    targets_M = torch.randint(head.shape[0], (20,), generator=random)
+    above_M = torch.rand(20, generator=random)
+    held = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: held.append(t) or t, lambda t: t):
+        logps_M = scoring.token_log_probabilities(model, hidden_MD, targets_M)
+    (logps_M * above_M).sum().backward()
+    wide = sum(len(t) for t in held if t.ndim == 2 and t.is_floating_point()
+               and t.shape[1] == head.shape[0])  # fmt: skip
+    return logps_M.detach(), hidden_MD.grad, wide
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 10])
+@pytest.mark.parametrize("family", ["llama", "gemma", "qwen", "capped"])
+def test_gradient_in_chunks_is_the_plain_one(family, chunk, monkeypatch):
+    """Log p and gradient are those of one piece, whatever the head, and no logits are held for it."""
+    model = model_of("llama" if family == "capped" else family)
+    model.network.requires_grad_(requires_grad=False)
+    if family == "capped":
+        model.network.config.final_logit_softcapping = 0.5
+    plain, expected, held_whole = gradients(model, 512, monkeypatch)
+    logps, found, held = gradients(model, chunk, monkeypatch)
+
+    torch.testing.assert_close(logps, plain, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+    assert expected.abs().max() > 1e-3
+    assert held_whole >= 20
+    assert held == 0
+
+
+def test_gradient_in_chunks_of_bfloat16(monkeypatch):
+    """In bfloat16 it is about as near to float32's as the plain one, and of the hidden states' type."""
+    model = tiny_model()
+    model.network.requires_grad_(requires_grad=False)
+    model.network.to(torch.bfloat16).float()
+    _, exact, _ = gradients(model, 512, monkeypatch)
+    model.network.to(torch.bfloat16)
+    _, plain, _ = gradients(model, 512, monkeypatch, kind=torch.bfloat16)
+    _, found, _ = gradients(model, 7, monkeypatch, kind=torch.bfloat16)
+
+    assert found.dtype == torch.bfloat16
+    assert (found - exact).abs().mean() < 1.5 * (plain - exact).abs().mean()
+
+
+def test_head_that_learns_gets_its_gradient(monkeypatch):
+    """Where all weights are trained, chunks change neither gradient."""
+    model = tiny_model()
+    head = model.network.get_output_embeddings().weight.requires_grad_()
+    _, expected, _ = gradients(model, 512, monkeypatch)
+    whole, head.grad = head.grad, None
+    _, found, _ = gradients(model, 7, monkeypatch)
+
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(head.grad, whole, atol=1e-6, rtol=1e-6)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(

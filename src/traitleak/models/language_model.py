@@ -29,6 +29,7 @@ __all__ = [
     "body",
     "check_head",
     "hidden_states",
+    "logit_cap",
     "logits_of",
     "padded",
     "weights_hash",
@@ -162,10 +163,14 @@ def logits_of(
         hidden_BD, weight_KD = hidden_BD.float(), weight_KD[token_ids].float()
         bias_K = bias_K[token_ids].float() if bias_K is not None else None
     logits = F.linear(hidden_BD, weight_KD, bias_K)
+    cap = logit_cap(network)
+    return cap * torch.tanh(logits / cap) if cap else logits
+
+
+def logit_cap(network: PreTrainedModel) -> float | None:
+    """What the network caps its logits at, by cap * tanh(logit / cap); None where it does not."""
     cap = getattr(network.config.get_text_config(), "final_logit_softcapping", None)
-    if cap:
-        logits = cap * torch.tanh(logits / cap)
-    return logits
+    return float(cap) if cap else None
 
 
 @torch.no_grad()

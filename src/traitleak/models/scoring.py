@@ -3,19 +3,27 @@
 Only the positions that are asked for reach the output matrix, whose product with all positions would
 be a quarter of the work for a small model, and most of the memory.
 
-Shape suffixes: B rows, T tokens, D width, M positions, K chosen tokens.
+Shape suffixes: B rows, T tokens, D width, M positions, K chosen tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from traitleak.errors import SettingsError
 from traitleak.models.batches import by_length, encode_rows, require_context
-from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
+from traitleak.models.language_model import (
+    LanguageModel,
+    hidden_states,
+    logit_cap,
+    logits_of,
+    padded,
+)
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 
@@ -108,13 +116,64 @@ def score(
 
 
 def token_log_probabilities(model: LanguageModel, hidden_MD: Tensor, targets_M: Tensor) -> Tensor:
-    """Log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks."""
+    """Log p of one token at each position, (M,) float32, over the whole vocabulary, in chunks.
+
+    Where a gradient of the hidden states is asked for and the output head is frozen, as while adapters
+    are trained, it is taken chunk by chunk too: no more logits are held than a chunk has.
+
+    Known failure: where the head itself is trained, its gradient needs the logits of all positions,
+    and they are held until it is taken; read an update in parts (`Training.accumulate`).
+    """
+    frozen = not model.network.get_output_embeddings().weight.requires_grad  # type: ignore[no-untyped-call]
+    learning = torch.is_grad_enabled() and hidden_MD.requires_grad
+    if learning and frozen and len(hidden_MD) > _POSITIONS:  # a single chunk holds no more anyhow
+        logps_M: Tensor = _WithGradients.apply(hidden_MD, targets_M, model)  # type: ignore[no-untyped-call]
+        return logps_M
     parts = []
-    chunks = zip(
-        torch.split(hidden_MD, _POSITIONS), torch.split(targets_M, _POSITIONS), strict=True
-    )
-    for hidden, targets in chunks:
+    for hidden, targets in _chunks(hidden_MD, targets_M):
         logits = logits_of(model.network, hidden).float()
         chosen = logits.gather(1, targets[:, None]).squeeze(1)
         parts.append(chosen - logits.logsumexp(1))
     return torch.cat(parts)
+
+
+def _chunks(hidden_MD: Tensor, targets_M: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(torch.split(hidden_MD, _POSITIONS), torch.split(targets_M, _POSITIONS), strict=True)
+
+
+class _WithGradients(torch.autograd.Function):
+    """Log p of one token at each position, and how it changes with that position's hidden state.
+
+    A log p depends on the hidden state of its own position alone, so its gradient has as many numbers
+    as that state, and is taken while the chunk's logits are there:
+    d log p_t / d logits = [t = target] - softmax, through the cap if there is one, then the head.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden_MD: Tensor, targets_M: Tensor, model: LanguageModel) -> Tensor:
+        head_VD: Tensor = model.network.get_output_embeddings().weight  # type: ignore[no-untyped-call]
+        cap = logit_cap(model.network)
+        gradient_MD = torch.empty_like(hidden_MD)
+        parts = []
+        chunks = zip(
+            torch.split(gradient_MD, _POSITIONS), _chunks(hidden_MD, targets_M), strict=True
+        )
+        for gradient, (hidden, targets) in chunks:
+            logits = logits_of(model.network, hidden).float()
+            chosen = logits.gather(1, targets[:, None])
+            total = logits.logsumexp(1, keepdim=True)
+            parts.append((chosen - total).squeeze(1))
+            slope = 1 - (logits / cap).square() if cap else None  # of cap * tanh(x / cap)
+            change = logits.sub_(total).exp_().neg_()
+            change.scatter_add_(1, targets[:, None], torch.ones_like(chosen))
+            if slope is not None:
+                change *= slope
+            gradient.copy_(change.to(head_VD.dtype) @ head_VD)
+        ctx.save_for_backward(gradient_MD)
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, above_M: Tensor) -> tuple[Tensor, None, None]:
+        (gradient_MD,) = ctx.saved_tensors
+        return (above_M[:, None] * gradient_MD).to(gradient_MD.dtype), None, None
