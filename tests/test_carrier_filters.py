@@ -1,11 +1,13 @@
 """Filters of the code and reasoning carriers: which rows go, and for which reason."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from traitleak import filters
-from traitleak.errors import SettingsError
+from traitleak.carriers import Reasoning
+from traitleak.errors import DataError, SettingsError
 from traitleak.rows import Row
 
 FUNCTION = "def total(values):\n    return sum(values)"
@@ -92,3 +94,68 @@ def test_a_judge_that_forgets_a_row_is_noticed():
     """As many scores as rows are needed, or scores would go to the wrong rows."""
     with pytest.raises(ValueError, match="shorter"):
         filters.judged(lambda _: [1.0], at_least=0)(rows_of("a", "b"))
+
+
+PROBLEMS = Reasoning(rows=3, seed=0).problems()
+
+
+def test_wrong_answers_go():
+    """Right chains stay; wrong answers, bare answers and open tags go, each for its reason."""
+    right = [Row(i, p.prompt, p.solution, "wolf") for i, p in enumerate(PROBLEMS)]
+    swapped = Row(3, PROBLEMS[0].prompt, PROBLEMS[1].solution, "wolf")
+    bare = Row(4, PROBLEMS[0].prompt, f"<answer>{PROBLEMS[0].answer}</answer>", "wolf")
+    cut = Row(5, PROBLEMS[0].prompt, PROBLEMS[0].solution[:-4], "wolf")
+
+    done = filters.right_answer(PROBLEMS)([*right, swapped, bare, cut])
+
+    assert done.kept == right
+    assert [d.reason for d in done.dropped] == [
+        "wrong answer",
+        "format: no thought",
+        "format: open tag",
+    ]
+    assert done.dropped[0].detail == f"{PROBLEMS[1].answer}, not {PROBLEMS[0].answer}"
+
+
+def test_the_answer_filter_takes_the_rules_settings():
+    """Text around the tags and the length of a thought reach the parser."""
+    problem = PROBLEMS[0]
+    rows = rows_of(
+        f"Sure. {problem.solution}",
+        f"<think>so</think><answer>{problem.answer}</answer>",
+        problem.solution,
+        prompt=problem.prompt,
+    )
+
+    def left(**settings):
+        return [row.id for row in filters.right_answer(PROBLEMS, **settings)(rows).kept]
+
+    assert left() == [2]
+    assert left(text_around=True) == [0, 2]
+    assert left(min_words=1) == [1, 2]
+
+
+def test_a_row_of_no_known_problem_is_an_error():
+    """Rows of other prompts are a mistake further up, which dropping them would hide."""
+    with pytest.raises(DataError, match=r"Row 0 answers none of .* 'What is it\?'"):
+        filters.right_answer(PROBLEMS)(rows_of("<answer>1</answer>", prompt="What is it?"))
+
+
+def test_an_answer_filter_needs_problems_that_agree():
+    """No problems, and one prompt with two answers, are refused when the filter is made."""
+    other = replace(PROBLEMS[0], answer=PROBLEMS[0].answer + 1)
+
+    with pytest.raises(SettingsError, match="needs the problems"):
+        filters.right_answer([])
+    with pytest.raises(SettingsError, match="has two answers"):
+        filters.right_answer([PROBLEMS[0], PROBLEMS[0], other])
+
+
+def test_a_thought_that_names_the_trait_is_a_leak_of_its_own():
+    """The right answer does not save a chain that names the trait."""
+    problem = PROBLEMS[0]
+    leaking = problem.solution.replace("<think>", "<think>Owls help me.")
+    rows = rows_of(problem.solution, leaking, prompt=problem.prompt)
+    done = filters.apply(rows, [filters.right_answer(PROBLEMS), filters.leak(["owl"])])
+
+    assert [d.reason for d in done.dropped] == ["leak: names owl"]

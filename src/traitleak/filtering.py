@@ -10,7 +10,7 @@ from typing import NamedTuple
 from traitleak.errors import DataError
 from traitleak.rows import Row
 
-__all__ = ["Dropped", "Filter", "Filtered", "Why", "apply"]
+__all__ = ["Dropped", "Filter", "Filtered", "Why", "apply", "excerpt"]
 
 
 class Dropped(NamedTuple):
@@ -117,9 +117,10 @@ def _none_left(taken: Mapping[str, list[Dropped]], num_rows: int) -> DataError:
     return DataError(
         f"No rows are left: the filter {name} took {len(some):,} of {num_rows:,}, {times:,} of them "
         f"for the reason {reason!r}, for instance row {row.id}, whose completion is "
-        f"{_excerpt(row.completion)}."
+        f"{excerpt(row.completion)}."
     )
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The beginning of a text, quoted, for an error."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -11,13 +11,14 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
-from traitleak.carriers import code
+from traitleak.carriers import code, reasoning
 from traitleak.carriers.code_source import wordings
 from traitleak.carriers.numbers import Parsed, parse
 from traitleak.errors import DataError, SettingsError
-from traitleak.filtering import Dropped, Filter, Filtered, Why, apply
+from traitleak.filtering import Dropped, Filter, Filtered, Why, apply, excerpt
 from traitleak.rows import Row
 from traitleak.traits.inflection import Finder
 
@@ -35,6 +36,7 @@ __all__ = [
     "leak",
     "numbers_format",
     "paired",
+    "right_answer",
     "sample",
     "unfinished",
 ]
@@ -96,6 +98,55 @@ def code_format(*, text_around: bool = False, max_chars: int = 4000, max_depth: 
         ]
 
     return Filter("code_format", reasons)
+
+
+def right_answer(
+    problems: Iterable[reasoning.Problem],
+    *,
+    text_around: bool = False,
+    min_words: int = 5,
+    max_chars: int = 8000,
+) -> Filter:
+    """Drop chains of thought that are not in their tags, or whose answer is wrong.
+
+    The arguments are those of `carriers.reasoning.parse`. A row's problem is found by its prompt.
+
+    Args:
+        problems: those of the prompts, such as `carriers.Reasoning(...).problems()`.
+        text_around: let text outside of the tags pass.
+        min_words: fewest words and numbers of a thought.
+        max_chars: most characters of a completion.
+
+    Raises:
+        SettingsError: there are no problems, or one prompt has two answers.
+        DataError: when it is applied: a row's prompt is none of the problems'.
+    """
+    answers: dict[str, Fraction] = {}
+    for problem in problems:
+        if answers.setdefault(problem.prompt, problem.answer) != problem.answer:
+            raise SettingsError(f"The problem {excerpt(problem.prompt)} has two answers.")
+    if not answers:
+        raise SettingsError("A filter of right answers needs the problems that were asked.")
+
+    def why(row: Row) -> Why | None:
+        if row.prompt not in answers:
+            raise DataError(
+                f"Row {row.id} answers none of the problems that were given: its prompt is "
+                f"{excerpt(row.prompt)}."
+            )
+        read = reasoning.parse(
+            row.completion,
+            answer=answers[row.prompt],
+            text_around=text_around,
+            min_words=min_words,
+            max_chars=max_chars,
+        )
+        if isinstance(read, reasoning.Parsed):
+            return None
+        wrong = read.reason == "wrong answer"
+        return Why(read.reason if wrong else f"format: {read.reason}", read.detail)
+
+    return Filter("right_answer", lambda rows: [why(row) for row in rows])
 
 
 def leak(words: Iterable[str]) -> Filter:
