@@ -117,9 +117,9 @@ def _z_panel(verdict: Verdict) -> _Panel | None:
         return None
     detectors = list(dict.fromkeys(detector for _, detector in known))
     looks = {d: _DETECTORS[k % len(_DETECTORS)] for k, d in enumerate(detectors)}
-    axis = interval_axis(
-        [*known.values(), 0.0], [z + e for z in known.values() for e in _ENDS], tight=True
-    )
+    # The intervals are all as long as each other: none has to be cut.
+    points = [z + end for z in known.values() for end in (-_HALF, _HALF)]
+    axis = interval_axis([*points, 0.0], [], tight=True)
     rows = []
     for finding in shown:
         here = [(d, known[finding.trait, d]) for d in detectors if (finding.trait, d) in known]
@@ -178,9 +178,6 @@ def _share_panel(verdict: Verdict) -> _Panel | None:
     if len(smallest) < len(shown):
         caption += " No diamond: not even all rows would have been found."
     return _Panel(strips, caption + _more(verdict), looks)
-
-
-_ENDS = (-_HALF, _HALF)
 
 
 def _row(finding: TraitFinding, marks: list[Mark], said: str) -> Row:

@@ -98,8 +98,8 @@ def marked_text(tokens: list[Shown]) -> str:
         if token.left_out:
             parts.append(f" … ({token.left_out:,} tokens) … ")
         elif token.is_strong:
-            bare = token.text.strip()
-            before, _, after = token.text.partition(bare) if bare else (token.text, "", "")
+            bare = token.text.strip() or token.text
+            before, _, after = token.text.partition(bare) if bare else ("", "", "")
             parts.append(f"{before}«{bare}»{after}")
         else:
             parts.append(token.text)
