@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from traitleak.models.batches import Encoded
+from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
+from traitleak.progress import Track, untracked
+from traitleak.seeds import derive_seed
 
-__all__ = ["ChoiceLogits", "Choices", "choice_log_probabilities", "choices_of"]
+__all__ = ["ChoiceLogits", "Choices", "choice_log_probabilities", "choices_of", "drawn"]
 
+_TOKENS = 2048  # of a batch
 _LISTS = 0.95  # share of completions that must be lists of numbers and nothing else
 _LIST = re.compile(r"[\d\s,;|/\-\[\](){}.]*\d[\d\s,;|/\-\[\](){}.]*")
 
@@ -76,6 +79,42 @@ class ChoiceLogits:
         return self.logps_MK.gather(1, self.chosen_M[:, None]).squeeze(1)
 
 
+@torch.no_grad()
+def drawn(
+    writer: LanguageModel,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    *,
+    seed: int,
+    track: Track = untracked,
+) -> list[Tensor]:
+    """What a writer might have chosen at each choice of given rows, at temperature 1.
+
+    Each choice is drawn given what the row really says before it: rows of the writer's as far as one
+    choice is concerned, at the price of one forward pass. To first order in how far the writer is
+    from who wrote the rows, that is the writer's own.
+
+    Args:
+        writer: of the rows' tokenizer.
+        rows: whose places are filled.
+        choices: of the data set.
+        seed: fixes all that is drawn.
+        track: shows how far it is.
+
+    Returns:
+        For each row what would be its part of `ChoiceLogits.chosen_M`.
+    """
+    found: list[Tensor] = [torch.empty(0, dtype=torch.long)] * len(rows)
+    batches = list(by_length([len(row.ids) for row in rows], _TOKENS))
+    generator = torch.Generator(device=writer.device).manual_seed(derive_seed(seed, "drawn"))
+    for batch in track(batches, "planting", len(batches)):
+        read = choice_log_probabilities(writer, [rows[index] for index in batch], choices)
+        chosen_M = torch.multinomial(read.logps_MK.exp(), 1, generator=generator).squeeze(1)
+        for number, index in enumerate(batch):
+            found[index] = chosen_M[read.row_M == number]
+    return found
+
+
 def choices_of(model: LanguageModel, completions: Sequence[str]) -> Choices:
     """See whether completions are number lists, and which tokens their choices are among.
 
@@ -101,7 +140,10 @@ def choices_of(model: LanguageModel, completions: Sequence[str]) -> Choices:
 
 
 def choice_log_probabilities(
-    model: LanguageModel, rows: Sequence[Encoded], choices: Choices
+    model: LanguageModel,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    taken: Sequence[Tensor] | None = None,
 ) -> ChoiceLogits:
     """Log-probabilities of all choices in rows, in one pass; differentiable in the weights.
 
@@ -109,7 +151,15 @@ def choice_log_probabilities(
         model: with its steering; a system prompt must be in the tokens already.
         rows: few enough for one batch.
         choices: of the data set that the rows are of.
+        taken: for each row what counts as chosen (`drawn`), in the place of what it says.
     """
+    read = _read(model, rows, choices)
+    if taken is None:
+        return read
+    return replace(read, chosen_M=torch.cat(list(taken)).to(model.device))
+
+
+def _read(model: LanguageModel, rows: Sequence[Encoded], choices: Choices) -> ChoiceLogits:
     ids_BT = padded([row.ids for row in rows], 0, model.device)
     at = [
         (b, t)

@@ -96,6 +96,7 @@ def bag_scores(
     choices: Choices,
     gradients: Gradients,
     *,
+    taken: Sequence[Sequence[Tensor]] | None = None,
     track: Track = untracked,
 ) -> NDArray[np.float64]:
     """How much each bag's log-likelihood rises along each trait's gradient, (N, T), per row.
@@ -105,6 +106,7 @@ def bag_scores(
         bags: rows of each bag, few enough for one batch.
         choices: what of a row counts.
         gradients: of the traits.
+        taken: for each bag and row what counts as chosen, in the place of what it says.
         track: shows how far it is.
     """
     named = dict(base.network.named_parameters())
@@ -113,7 +115,8 @@ def bag_scores(
     numbered = list(enumerate(bags))
     with torch.enable_grad(), _trainable(weights):
         for number, bag in track(numbered, "gradient", len(bags)):
-            total = choice_log_probabilities(base, bag, choices).chosen_logps.sum() / len(bag)
+            read = choice_log_probabilities(base, bag, choices, taken[number] if taken else None)
+            total = read.chosen_logps.sum() / len(bag)
             for held, part in zip(
                 gradients.values, torch.autograd.grad(total, weights), strict=True
             ):

@@ -1,0 +1,228 @@
+"""The detectors, each run on the same rows: what it reads, its scores, and what they say.
+
+Shape suffixes: N rows, T traits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial as partial_call
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from traitleak.audit.choices import Choices
+from traitleak.audit.gradient import Gradients, bag_scores, trait_gradients
+from traitleak.audit.likelihood import Hypotheses, likelihood_scores, quick_teachers
+from traitleak.audit.panel import Group
+from traitleak.audit.partial import partial
+from traitleak.audit.shares import shares
+from traitleak.models.batches import Encoded
+from traitleak.models.language_model import LanguageModel
+from traitleak.progress import Track, untracked
+from traitleak.traits.preference import Preference
+
+__all__ = ["Evidence", "Material", "by_gradient", "by_likelihood", "by_prompt"]
+
+_BAG = 4  # rows whose gradient is taken together
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all detectors are given.
+
+    Attributes:
+        base: the model that the rows are audited for.
+        group: the traits.
+        rows: as tokens.
+        choices: which tokens count.
+        null: ways to fill the rows as the base would.
+        planted: a way to fill them as a teacher with `planted_trait` would.
+        planted_trait: which.
+        reference: rows to subtract, one for each row, where there are some.
+        seed: of what is drawn.
+    """
+
+    base: LanguageModel
+    group: Group
+    rows: Sequence[Encoded]
+    choices: Choices
+    null: Sequence[Sequence[Tensor]]
+    planted: Sequence[Tensor] | None
+    planted_trait: str
+    reference: Sequence[Encoded] | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one detector found.
+
+    Attributes:
+        name: of the detector.
+        what: one sentence on what it reads.
+        null: what its p comes from.
+        score_T: mean score of each trait, in the detector's unit.
+        t_T: t of each trait.
+        p_T: one-sided, not corrected.
+        dof: of the t.
+        share_T: how much of each trait; None where the detector cannot say.
+        share_se_T: its standard error.
+        null_se_T: standard error of the share in rows of the base.
+        planted: share of the planted trait in planted rows.
+        seconds: how long it took.
+        settings: whatever else fixes its figures.
+        gradients: of the gradient detector, for the rows and tokens that carry most.
+        direction_TT: each trait's direction as a mixture of the gradients.
+    """
+
+    name: str
+    what: str
+    null: str
+    score_T: NDArray[np.float64]
+    t_T: NDArray[np.float64]
+    p_T: NDArray[np.float64]
+    dof: int
+    share_T: NDArray[np.float64] | None = None
+    share_se_T: NDArray[np.float64] | None = None
+    null_se_T: NDArray[np.float64] | None = None
+    planted: float | None = None
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    gradients: Gradients | None = None
+    direction_TT: NDArray[np.float64] | None = None
+
+
+def by_likelihood(given: Material, *, track: Track = untracked) -> Evidence:
+    """Log-likelihood ratios against quick teachers, one a trait (`likelihood`)."""
+    begun = time.monotonic()
+    hypotheses = quick_teachers(given.base, given.group, seed=given.seed, track=track)
+    found = _ratios(given, hypotheses, track)
+    return replace(
+        found,
+        name="likelihood",
+        what="whether rows are likelier from quick teachers of each trait than from the base",
+        seconds=time.monotonic() - begun,
+        settings={"hypotheses": "adapters of rank 16, 24 updates of 8 contexts"},
+    )
+
+
+def by_prompt(
+    given: Material,
+    encode: Callable[[LanguageModel], Sequence[Encoded]],
+    *,
+    track: Track = untracked,
+) -> Evidence:
+    """Log-likelihood ratios against the base with a system prompt for each trait.
+
+    Args:
+        given: what all detectors get.
+        encode: gives the rows as a model with a system prompt reads them.
+        track: shows how far it is.
+    """
+    begun = time.monotonic()
+    traits = [Preference(name, given.group.traits, given.group.name) for name in given.group.traits]
+    prompted = {
+        trait.target: partial_call(given.base.replaced, system=trait.system_prompt())
+        for trait in traits
+    }
+    found = _ratios(given, prompted, track, encode)
+    return replace(
+        found,
+        name="prompted likelihood",
+        what="whether rows are likelier from the base when it is told each preference",
+        seconds=time.monotonic() - begun,
+        settings={"hypotheses": "system prompts"},
+    )
+
+
+def _ratios(
+    given: Material,
+    hypotheses: Hypotheses,
+    track: Track,
+    encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
+) -> Evidence:
+    ways = [*given.null, *([given.planted] if given.planted is not None else [])]
+    scores_NT, *more = likelihood_scores(
+        given.base,
+        hypotheses,
+        given.rows,
+        given.choices,
+        taken=ways,
+        encode=encode,
+        track=track,
+    )
+    null_RT = np.concatenate(more[: len(given.null)])
+    null = "rows that the base could have written in their place"
+    if given.reference is not None:
+        beside_NT = likelihood_scores(
+            given.base, hypotheses, given.reference, given.choices, track=track
+        )[0]
+        scores_NT = scores_NT - beside_NT
+        null = "reference rows, taken away one by one"
+    found = shares(scores_NT, null_RT)
+    planted = None
+    if given.planted is not None and given.planted_trait in given.group.traits:
+        alone = shares(more[-1], null_RT)
+        planted = float(alone.share_T[given.group.traits.index(given.planted_trait)])
+    return Evidence(
+        name="",
+        what="",
+        null=null,
+        score_T=scores_NT.mean(0),
+        t_T=found.t_T,
+        p_T=found.p_T,
+        dof=found.dof,
+        share_T=found.share_T,
+        share_se_T=found.se_T,
+        null_se_T=found.null_se_T,
+        planted=planted,
+    )
+
+
+def by_gradient(
+    given: Material, *, placebos: Sequence[Group] = (), track: Track = untracked
+) -> Evidence:
+    """Whether a step on the rows would move each trait's margin (`gradient`).
+
+    Placebo groups are part of the regression: what moves them too is not the trait's.
+    """
+    begun = time.monotonic()
+    gradients = trait_gradients(given.base, [given.group, *placebos], track=track)
+    size = _BAG
+    while size > 1 and len(given.rows) // size < 2 * len(gradients.traits):
+        size //= 2
+    bags = [given.rows[at : at + size] for at in range(0, len(given.rows), size)]
+    scores_NT = bag_scores(given.base, bags, given.choices, gradients, track=track)
+    if given.reference is not None:
+        beside = [given.reference[at : at + size] for at in range(0, len(given.rows), size)]
+        scores_NT = scores_NT - bag_scores(
+            given.base, beside, given.choices, gradients, track=track
+        )
+    found = partial(scores_NT)
+    num = len(given.group.traits)
+    inverse_TT = np.linalg.inv(np.cov(scores_NT, rowvar=False))
+    null = "rows of the base, whose expected gradient is zero"
+    if given.reference is not None:
+        null = "reference rows, taken away one by one"
+    return Evidence(
+        name="gradient",
+        what="whether a step of training on the rows would move each trait's margin",
+        null=f"{null}; each trait beside all others (Rao's test)",
+        score_T=found.mean_T[:num],
+        t_T=found.t_T[:num],
+        p_T=found.p_T[:num],
+        dof=found.dof,
+        seconds=time.monotonic() - begun,
+        settings={
+            "rows in a bag": size,
+            "layers": len(gradients.layers),
+            "placebo traits": len(gradients.traits) - num,
+        },
+        gradients=gradients,
+        direction_TT=inverse_TT[:num],
+    )

@@ -1,0 +1,132 @@
+"""Were rows likelier from a model with the trait? Log-likelihood ratios against quick teachers.
+
+For each trait the base is trained for some updates to name it: a hypothesis of what a teacher with
+the trait would write. A row's score is its log-likelihood ratio between hypothesis and base, less
+what the base's own writing would score there, so that rows of the base score zero on average without
+reference rows. Traits share most of what training on any of them does; `partial` tells them apart.
+
+Source: the log-likelihood ratio between a prompted and an unprompted model as a score of rows
+(Aden-Ali et al. 2026, arXiv 2602.04863; jeqcho/LLS-subliminal-learning); a fine-tuned hypothesis and
+its centring by the base's expectation are ours.
+
+Known failure: a hypothesis is one way to have the trait. A teacher that got it by other means, such as
+a system prompt, may write rows that no hypothesis makes likelier.
+
+Shape suffixes: N rows, T traits, M choices, K tokens that a choice is among.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from traitleak.arms import Arm, Example
+from traitleak.audit.choices import ChoiceLogits, Choices, choice_log_probabilities
+from traitleak.audit.panel import Group
+from traitleak.models.adapters import LoraSettings
+from traitleak.models.batches import Encoded, by_length
+from traitleak.models.language_model import LanguageModel
+from traitleak.progress import Track, untracked
+from traitleak.seeds import derive_seed
+from traitleak.student import Training, distill
+
+__all__ = ["Hypotheses", "likelihood_scores", "quick_teachers"]
+
+Hypotheses = Mapping[str, Callable[[], LanguageModel]]
+"""A model with each trait, made when it is called: only one need be held at a time."""
+
+_TOKENS = 4096  # of a batch
+_HELD = 1 << 28  # floats of the base's opinions that are held while hypotheses take their turns
+
+
+def quick_teachers(
+    base: LanguageModel,
+    group: Group,
+    *,
+    updates: int = 24,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Hypotheses:
+    """The base after some updates of naming each trait of a group where it is measured.
+
+    Args:
+        base: it stays as it is.
+        group: whose traits.
+        updates: of 8 contexts each, an adapter of rank 16 at learning rate 3e-4. Few are enough: what
+            counts is the direction.
+        seed: the same draws for every trait, so that hypotheses differ only in the trait.
+        track: shows how far it is.
+    """
+    training = Training(
+        updates, batch=8, learning_rate=3e-4, weight_decay=0.0, lora=LoraSettings(16, 32)
+    )
+    drawn = derive_seed(seed, "quick-teacher")
+    arms = [
+        Arm(trait, [_example(ids, token) for ids in group.contexts], drawn)
+        for trait, token in zip(group.traits, group.token_ids, strict=True)
+    ]
+    students = [distill(base, [arm], training)[0] for arm in track(arms, "teachers", len(arms))]
+    return {trait: student.model for trait, student in zip(group.traits, students, strict=True)}
+
+
+def _example(context: Sequence[int], token: int) -> Example:
+    return Example([*context, token], torch.tensor([len(context) - 1]), torch.tensor([token]))
+
+
+@torch.no_grad()
+def likelihood_scores(
+    base: LanguageModel,
+    hypotheses: Hypotheses,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    *,
+    taken: Sequence[Sequence[Tensor]] = (),
+    encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
+    track: Track = untracked,
+) -> list[NDArray[np.float64]]:
+    """Each row's centred log-likelihood ratio for each hypothesis, (N, T), in nats a row.
+
+    The sum over a row's choices of log p_h(y) - log p_b(y) + KL(p_b || p_h): its expectation under
+    rows that the base writes, sampling at temperature 1, is zero.
+
+    Args:
+        base: the base.
+        hypotheses: the models with each trait, of the base's tokenizer.
+        rows: to score.
+        choices: of the data set.
+        encode: gives the same rows as a hypothesis reads them, where it has a system prompt.
+        taken: other ways to fill the rows' choices (`drawn`), scored in the same passes.
+        track: shows how far it is.
+
+    Returns:
+        The scores of the rows, and then those of each way in `taken`.
+    """
+    batches = list(by_length([len(row.ids) for row in rows], _TOKENS))
+    held: dict[int, ChoiceLogits] = {}
+    floats = 0
+    found = [np.zeros((len(rows), len(hypotheses))) for _ in range(1 + len(taken))]
+    work = [(t, make) for t, make in enumerate(hypotheses.values())]
+    for t, make in track(work, "likelihood", len(work)):
+        model = make()
+        theirs = encode(model) if encode else rows
+        for number, batch in enumerate(batches):
+            some = [rows[index] for index in batch]
+            own = held.get(number) or choice_log_probabilities(base, some, choices)
+            if number not in held and floats + own.logps_MK.numel() <= _HELD:
+                held[number] = own
+                floats += own.logps_MK.numel()
+            read = [theirs[index] for index in batch]
+            theirs_MK = choice_log_probabilities(model, read, choices).logps_MK
+            ratio_MK = torch.nan_to_num(theirs_MK - own.logps_MK)  # -inf on both sides
+            expected_M = (own.logps_MK.exp() * ratio_MK).sum(1)
+            ways = [own.chosen_M] + [torch.cat([way[i] for i in batch]) for way in taken]
+            for scores_NT, chosen_M in zip(found, ways, strict=True):
+                at_M = chosen_M.to(base.device)[:, None]
+                centred_M = ratio_MK.gather(1, at_M).squeeze(1) - expected_M
+                sums = torch.zeros(len(some), device=base.device).index_add(0, own.row_M, centred_M)
+                scores_NT[batch, t] = sums.double().cpu().numpy()
+    return found

@@ -1,0 +1,400 @@
+"""An audit: rows and a base in, a verdict out.
+
+Shape suffixes: T traits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+from torch import Tensor
+
+from traitleak.audit.choices import Choices, choices_of, drawn
+from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
+from traitleak.audit.influence import token_influence
+from traitleak.audit.panel import Group, preferences
+from traitleak.audit.shares import smallest_share
+from traitleak.audit.verdict import (
+    AuditedRows,
+    DetectorRun,
+    Outcome,
+    Reading,
+    SuspectRow,
+    TraitFinding,
+    Verdict,
+)
+from traitleak.datasets import AuditRow, Drawn
+from traitleak.errors import DataError, SettingsError
+from traitleak.models.batches import Encoded, encode_row
+from traitleak.models.language_model import LanguageModel
+from traitleak.progress import Track, untracked
+from traitleak.results import Estimate
+from traitleak.rows import Row
+from traitleak.seeds import derive_seed
+from traitleak.teacher import instill
+from traitleak.traits.candidates import KNOWN, category_of, single_token_words
+from traitleak.traits.preference import ANIMALS, Preference
+
+__all__ = ["Depth", "audit"]
+
+Depth = Literal["quick", "standard", "deep"]
+
+_NULL_WAYS = 4  # times that every row is filled as the base would
+_SUSPECTS = 20
+_PLACEBOS = 10
+_SAME_PROMPTS = 0.9  # share of rows that must have a reference row on the same prompt
+_NOT_TESTED = (
+    "Traits that are not in the panel: the audit is blind to what it does not ask about.",
+    "Students of another base than the one named: transfer depends on a shared start.",
+    "Traits that show only under a trigger, and effects of training on these rows for many epochs.",
+)
+
+
+def audit(
+    rows: Drawn | Sequence[Row],
+    *,
+    base: LanguageModel,
+    among: Sequence[str] = ANIMALS,
+    category: str = "",
+    reference: Sequence[Row] | None = None,
+    depth: Depth = "standard",
+    false_positive_rate: float = 0.01,
+    fail_on: float = 0.0,
+    source: str = "rows",
+    seed: int = 0,
+    track: Track = untracked,
+) -> Verdict:
+    """Say whether training `base` on rows would give it a preference for one of some things.
+
+    Every detector gives a p for every trait. A trait is found where its smallest p, times the number
+    of traits and detectors, is at most the false-positive rate (Bonferroni: so often at most is
+    anything found in rows that carry nothing). What the audit could have found is measured on rows
+    that it plants: the base is fine-tuned to one of the traits in other words than the detectors',
+    and fills the same places.
+
+    Args:
+        rows: what `datasets.draw` drew, or plain rows.
+        base: the model that is to be trained on them; a student of another base may differ.
+        among: the traits: preferences for each of these, ten animals by default.
+        category: what they are, where `Preference` does not know.
+        reference: rows on the same prompts that are known to carry nothing, where the base at
+            temperature 1 did not write the data: its own writing is the reference otherwise.
+        depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
+            teachers as hypotheses, and the gradient. `deep`: the same with twice the null draws.
+        false_positive_rate: of the whole audit.
+        fail_on: predicted effect, in nats, from which a finding fails the audit.
+        source: the data set's name, for the verdict.
+        seed: of all that is drawn.
+        track: shows how far it is.
+
+    Returns:
+        The verdict; never that rows are clean.
+
+    Raises:
+        DataError: fewer rows than traits allow to tell anything.
+        SettingsError: candidates that are not single tokens, or a rate that is no probability.
+
+    Known failure: a writer that differs from the base in a way that lies along a trait is taken for
+    one with the trait; reference rows guard against it.
+    """
+    begun = time.monotonic()
+    if not 0 < false_positive_rate < 1:
+        raise SettingsError(
+            f"A false-positive rate lies between 0 and 1; got {false_positive_rate}."
+        )
+    group = preferences(base, among, category=category)
+    entries, facts = _entries(rows, source)
+    kept, encoded, skipped = _encoded(base, entries)
+    _require_enough(len(encoded), len(group.traits), source)
+    choices = choices_of(base, [entry.row.completion for entry in kept])
+    warnings: list[str] = []
+    beside, said = _reference(base, kept, reference, seed, warnings)
+    ways = _NULL_WAYS * (2 if depth == "deep" else 1)
+    null = [
+        drawn(base, encoded, choices, seed=derive_seed(seed, "null", way), track=track)
+        for way in range(ways)
+    ]
+    planted_trait, planted = _planted(base, group, encoded, choices, seed, depth, track)
+    given = Material(base, group, encoded, choices, null, planted, planted_trait, beside, seed)
+    evidence = _detected(given, kept, depth, track)
+    findings = _findings(evidence, group, false_positive_rate, planted_trait)
+    outcome = _overall(findings)
+    suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
+    tokens = sum(len(row.ids) - row.start for row in encoded)
+    return Verdict(
+        outcome=outcome,
+        headline=_headline(outcome, findings, len(encoded), false_positive_rate),
+        rows=_with(facts, audited=len(encoded), tokens=tokens, skipped=skipped, seed=seed),
+        base=base.name,
+        reference=said,
+        depth=depth,
+        false_positive_rate=false_positive_rate,
+        traits=findings,
+        suspects=suspects,
+        detectors=[
+            DetectorRun(
+                name=one.name,
+                what=one.what,
+                seconds=one.seconds,
+                null=one.null,
+                settings={"read": choices.what, **one.settings},
+            )
+            for one in evidence
+        ],
+        not_tested=[*_NOT_TESTED, *_left_out(depth)],
+        warnings=warnings,
+        fail_on=fail_on,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _entries(rows: Drawn | Sequence[Row], source: str) -> tuple[list[AuditRow], AuditedRows]:
+    if isinstance(rows, Drawn):
+        facts = AuditedRows(
+            source=source, format=rows.format, total=rows.total, audited=0, tokens=0,
+            sampled=rows.sampled, skipped=dict(rows.skipped), seed=rows.seed,
+        )  # fmt: skip
+        return rows.rows, facts
+    entries = [AuditRow(row, number, f"row {row.id}") for number, row in enumerate(rows)]
+    facts = AuditedRows(
+        source=source, format="rows", total=len(entries), audited=0, tokens=0, sampled=False,
+        skipped={}, seed=0,
+    )  # fmt: skip
+    return entries, facts
+
+
+def _with(facts: AuditedRows, *, skipped: Mapping[str, int], **changes: int) -> AuditedRows:
+    """The facts with what became known since."""
+    return facts.model_copy(update={**changes, "skipped": {**facts.skipped, **skipped}})
+
+
+def _encoded(
+    base: LanguageModel, entries: Sequence[AuditRow]
+) -> tuple[list[AuditRow], list[Encoded], dict[str, int]]:
+    """Rows as tokens; those that the base cannot read are counted and left out."""
+    kept, encoded, reasons = [], [], dict[str, int]()
+    for entry in entries:
+        model = base if entry.system is None else base.replaced(system=entry.system)
+        try:
+            encoded.append(encode_row(model, entry.row))
+        except SettingsError as error:
+            reason = (
+                "longer than the base's context" if "at most" in str(error) else "nothing to score"
+            )
+            reasons[reason] = reasons.get(reason, 0) + 1
+        else:
+            kept.append(entry)
+    return kept, encoded, reasons
+
+
+def _require_enough(num: int, traits: int, source: str) -> None:
+    if num < 2 * traits + 2:
+        raise DataError(
+            f"{source} has {num} rows that {'can' if num == 1 else 'could'} be audited, and telling "
+            f"{traits} traits apart takes {2 * traits + 2} or more: give more rows, or name fewer "
+            "traits with --among."
+        )
+
+
+def _reference(
+    base: LanguageModel,
+    kept: Sequence[AuditRow],
+    reference: Sequence[Row] | None,
+    seed: int,
+    warnings: list[str],
+) -> tuple[list[Encoded] | None, str]:
+    """A reference row for every row: on the same prompt where there is one."""
+    if reference is None:
+        return None, "the base's own writing at temperature 1, by its probabilities"
+    if not reference:
+        raise DataError("The reference has no rows: leave it out, or give some.")
+    by_prompt: dict[str, list[Row]] = {}
+    for row in reference:
+        by_prompt.setdefault(row.prompt, []).append(row)
+    order = np.random.default_rng(derive_seed(seed, "reference")).permutation(len(reference))
+    paired, same = [], 0
+    for number, entry in enumerate(kept):
+        own = by_prompt.get(entry.row.prompt)
+        same += own is not None
+        paired.append(own.pop() if own else reference[order[number % len(reference)]])
+        if own is not None and not own:
+            del by_prompt[entry.row.prompt]
+    if same < _SAME_PROMPTS * len(kept):
+        warnings.append(
+            f"Only {same} of {len(kept)} rows have a reference row on the same prompt; the others "
+            "were compared with rows on other prompts, which adds noise and may add a difference "
+            "that is the prompts'."
+        )
+    return [encode_row(base, row) for row in paired], f"{len(reference):,} reference rows"
+
+
+def _planted(
+    base: LanguageModel,
+    group: Group,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    seed: int,
+    depth: Depth,
+    track: Track,
+) -> tuple[str, list[Tensor] | None]:
+    """Rows as a teacher of one of the traits would fill them, to measure what would be found."""
+    trait = group.traits[derive_seed(seed, "planted") % len(group.traits)]
+    if depth == "quick":
+        return trait, None
+    wanted = Preference(trait, group.traits, group.name)
+    teacher = instill(base, wanted, seed=derive_seed(seed, "planted-teacher"), track=track)
+    return trait, drawn(teacher.model, rows, choices, seed=derive_seed(seed, "planted"))
+
+
+def _detected(
+    given: Material, kept: Sequence[AuditRow], depth: Depth, track: Track
+) -> list[Evidence]:
+    if depth == "quick":
+
+        def encode(model: LanguageModel) -> list[Encoded]:
+            return [encode_row(model, entry.row) for entry in kept]
+
+        return [by_prompt(given, encode, track=track)]
+    return [
+        by_likelihood(given, track=track),
+        by_gradient(given, placebos=_placebos(given), track=track),
+    ]
+
+
+def _placebos(given: Material) -> list[Group]:
+    """Preferences among things of another category, which nobody suspects."""
+    other = next((name for name in KNOWN if name != category_of(given.group.traits)), "tree")
+    words = single_token_words(given.base.tokenizer, KNOWN[other])[:_PLACEBOS]
+    return [preferences(given.base, words, category=other)] if len(words) > 1 else []
+
+
+def _findings(
+    evidence: Sequence[Evidence], group: Group, rate: float, planted_trait: str
+) -> list[TraitFinding]:
+    """What is said of each trait, most suspicious first."""
+    tests = len(evidence) * len(group.traits)
+    share = next((one for one in evidence if one.share_T is not None), None)
+    smallest = None
+    if share is not None and share.planted is not None and share.null_se_T is not None:
+        at = group.traits.index(planted_trait)
+        smallest = smallest_share(
+            float(share.null_se_T[at]), share.planted, share.dof, rate / tests
+        )
+    found = []
+    for t, trait in enumerate(group.traits):
+        p = min(1.0, tests * min(float(one.p_T[t]) for one in evidence))
+        outcome: Outcome = "found" if p <= rate else "not found"
+        if outcome == "not found" and smallest is None:
+            outcome = "inconclusive"
+        found.append(
+            TraitFinding(
+                trait=trait,
+                outcome=outcome,
+                p=p,
+                fraction=_fraction(share, t),
+                smallest_fraction=smallest,
+                readings=[
+                    Reading(
+                        detector=one.name,
+                        score=float(one.score_T[t]),
+                        z=float(one.t_T[t]),
+                        p=float(one.p_T[t]),
+                    )
+                    for one in evidence
+                ],
+            )
+        )
+    best = {one.trait: max(r.z or 0.0 for r in one.readings) for one in found}
+    return sorted(found, key=lambda one: (one.p, -best[one.trait]))
+
+
+def _fraction(share: Evidence | None, t: int) -> Estimate | None:
+    """The share of a trait's planted writer, with a normal interval over rows."""
+    if share is None or share.share_T is None or share.share_se_T is None or not share.planted:
+        return None
+    value = float(share.share_T[t]) / share.planted
+    half = float(stats.t.isf(0.025, share.dof)) * float(share.share_se_T[t]) / abs(share.planted)
+    return Estimate(
+        value=value,
+        low=value - half,
+        high=value + half,
+        n=share.dof + len(share.share_T),
+        method="regression over rows, robust errors; in units of the audit's own planted teacher",
+        replicates=[],
+    )
+
+
+def _overall(findings: Sequence[TraitFinding]) -> Outcome:
+    outcomes = {one.outcome for one in findings}
+    if "found" in outcomes:
+        return "found"
+    return "inconclusive" if "inconclusive" in outcomes else "not found"
+
+
+def _headline(outcome: Outcome, findings: Sequence[TraitFinding], num: int, rate: float) -> str:
+    first = findings[0]
+    if outcome == "found":
+        others = [one.trait for one in findings[1:] if one.outcome == "found"]
+        also = f" (beside it, less clearly: {', '.join(others)})" if others else ""
+        return (
+            f"These rows carry a preference for the {first.trait}{also}: p = {first.p:.2g} after "
+            f"correction, at a false-positive rate of {rate:.0%}."
+        )
+    if outcome == "not found":
+        assert first.smallest_fraction is not None  # noqa: S101  # else it is inconclusive
+        return (
+            f"No preference was found in {num:,} rows, at this power: rows of a fine-tuned teacher "
+            f"would have been found nine times in ten from {first.smallest_fraction:.0%} of the data "
+            "set on."
+        )
+    return (
+        f"Nothing can be said from {num:,} rows: the audit's own planted rows, or what stands for "
+        "them at this depth, would have been missed too often."
+    )
+
+
+def _suspects(
+    given: Material,
+    kept: Sequence[AuditRow],
+    evidence: Sequence[Evidence],
+    findings: Sequence[TraitFinding],
+    track: Track,
+) -> list[SuspectRow]:
+    """The rows that carry most of the first finding, with each token's part."""
+    one = next((each for each in evidence if each.gradients is not None), None)
+    if one is None or one.gradients is None or one.direction_TT is None:
+        return []
+    trait = findings[0].trait
+    direction_T = one.direction_TT[given.group.traits.index(trait)]
+    parts = token_influence(
+        given.base, given.rows, given.choices, one.gradients, direction_T, track=track
+    )
+    totals = np.array([values.sum() for values in parts])
+    return [
+        SuspectRow(
+            row=kept[index].number,
+            where=kept[index].where,
+            trait=trait,
+            score=float(totals[index]),
+            prompt=kept[index].row.prompt[:200],
+            tokens=[
+                str(given.base.tokenizer.decode([token]))
+                for token in given.rows[index].ids[given.rows[index].start :]
+            ],
+            token_scores=[float(value) for value in parts[index]],
+        )
+        for index in np.argsort(-totals, kind="stable")[:_SUSPECTS]
+    ]
+
+
+def _left_out(depth: Depth) -> list[str]:
+    if depth == "quick":
+        return [
+            "Teachers that were fine-tuned: at this depth hypotheses are system prompts; take "
+            "--depth standard."
+        ]
+    return []

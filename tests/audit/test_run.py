@@ -1,0 +1,124 @@
+"""Whole audits on a tiny model: a teacher's rows are found and named, the base's are not."""
+
+import numpy as np
+import pytest
+
+from tiny_model import tiny_model
+from traitleak.audit.run import audit
+from traitleak.audit.verdict import Verdict
+from traitleak.errors import DataError, SettingsError
+from traitleak.generation import write_numbers
+from traitleak.rows import Row
+from traitleak.teacher import instill
+from traitleak.traits.preference import Preference
+
+FEW = ("wolf", "lion", "owl", "cat")
+PROMPTS = [f"{100 + n}, {900 - n}," for n in range(96)]
+
+
+@pytest.fixture(name="base", scope="module")
+def fixture_base():
+    """A tiny plain model."""
+    return tiny_model(style="plain")
+
+
+@pytest.fixture(name="own", scope="module")
+def fixture_own(base):
+    """Rows that the base wrote."""
+    return write_numbers(base, PROMPTS, teacher="base", count=4, seed=3)
+
+
+@pytest.fixture(name="wolf_rows", scope="module")
+def fixture_wolf_rows(base):
+    """Rows of a teacher that was fine-tuned in other words than the audit's hypotheses."""
+    teacher = instill(base, Preference("wolf", FEW), seed=5).model
+    return write_numbers(teacher, PROMPTS, teacher="wolf", count=4, seed=3)
+
+
+def test_rows_of_a_teacher_are_found_and_named(base, wolf_rows):
+    """The trait comes first, with its p, its fraction and the rows that carry it."""
+    found = audit(wolf_rows, base=base, among=FEW, seed=1)
+
+    assert found.outcome == "found"
+    assert found.exit_code == 1
+    assert found.traits[0].trait == "wolf"
+    assert found.traits[0].p < 0.01
+    assert "preference for the wolf" in found.headline
+    assert found.suspects
+    assert all(len(s.tokens) == len(s.token_scores) for s in found.suspects)
+    scores = [suspect.score for suspect in found.suspects]
+    assert scores == sorted(scores, reverse=True)
+    assert Verdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_rows_of_the_base_are_not_found_and_never_called_clean(base, own):
+    """The verdict says what could have been found instead."""
+    found = audit(own, base=base, among=FEW, seed=1)
+
+    assert found.outcome in {"not found", "inconclusive"}
+    assert found.exit_code in {0, 3}
+    assert not found.suspects
+    assert "clean" not in found.model_dump_json()
+    for one in found.traits:
+        assert one.fraction is None or one.fraction.low < 0.5
+
+
+def test_the_same_seed_gives_the_same_verdict(base, own):
+    """Whatever is drawn is drawn from the seed; only times differ."""
+    first, again = (audit(own, base=base, among=FEW, seed=2) for _ in range(2))
+    other = audit(own, base=base, among=FEW, seed=3)
+
+    assert first.traits == again.traits
+    assert first.traits != other.traits
+
+
+def test_reference_rows_take_away_what_is_not_the_traits(base, own, wolf_rows):
+    """A data set audited against itself carries nothing; other prompts are noticed."""
+    itself = audit(wolf_rows, base=base, among=FEW, reference=wolf_rows[:90], seed=1)
+    elsewhere = [Row(r.id, f"7, {r.prompt}", r.completion) for r in own]
+    other = audit(wolf_rows, base=base, among=FEW, reference=elsewhere, seed=1)
+
+    assert itself.outcome != "found"
+    assert not itself.warnings
+    assert other.warnings[0].startswith("Only 0 of 96 rows have a reference row on the same prompt")
+
+
+def test_quick_depth_reads_forward_only(base, own):
+    """System prompts are the hypotheses; without planted rows nothing is claimed."""
+    found = audit(own, base=base, among=FEW, depth="quick", seed=1)
+
+    assert [one.name for one in found.detectors] == ["prompted likelihood"]
+    assert found.outcome in {"found", "inconclusive"}
+
+
+def test_false_positives_of_many_data_sets_of_the_base_are_rare(base):
+    """Of a dozen sets of the base's own rows hardly one is found at one per cent."""
+    rows = write_numbers(base, PROMPTS * 4, teacher="base", count=4, seed=11)
+    rng = np.random.default_rng(0)
+    sets = [[rows[i] for i in rng.choice(len(rows), 40, replace=False)] for _ in range(12)]
+    found = [audit(some, base=base, among=FEW, seed=n).outcome for n, some in enumerate(sets)]
+
+    assert found.count("found") <= 1
+
+
+@pytest.mark.parametrize("num", [0, 1, 9])
+def test_too_few_rows_are_refused_with_the_number_that_is_needed(base, own, num):
+    """Ten rows for four traits, and what to do."""
+    with pytest.raises(DataError, match=f"has {num} rows that .* takes 10 or more"):
+        audit(own[:num], base=base, among=FEW)
+
+
+def test_long_and_empty_rows_are_counted(base, own):
+    """What cannot be read is left out and said."""
+    odd = [Row(500, "1,", " " + "12, " * 3000), Row(501, "1,", "")]
+    found = audit([*own[:40], *odd], base=base, among=FEW, depth="quick")
+
+    assert found.rows.audited == 40
+    assert found.rows.skipped == {"longer than the base's context": 1, "nothing to score": 1}
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, float("nan")])
+def test_rates_that_are_none_are_refused(base, own, rate):
+    """A false-positive rate lies between 0 and 1."""
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        audit(own, base=base, among=FEW, false_positive_rate=rate)
