@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from traitleak import __version__
+from traitleak.cli_audit import audit
 from traitleak.cli_language import generate, measure, train
 from traitleak.cli_shared import (
     Debug,
@@ -207,7 +208,7 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
             raise typer.Exit(2)
 
 
-for _command in (generate, train, measure):
+for _command in (generate, train, measure, audit):
     app.command()(_command)
 
 

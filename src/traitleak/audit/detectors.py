@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_call
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class Material:
         planted_trait: which.
         reference: rows to subtract, one for each row, where there are some.
         seed: of what is drawn.
+        cache: a folder for quick teachers.
     """
 
     base: LanguageModel
@@ -56,6 +58,7 @@ class Material:
     planted_trait: str
     reference: Sequence[Encoded] | None
     seed: int
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ class Evidence:
 def by_likelihood(given: Material, *, track: Track = untracked) -> Evidence:
     """Log-likelihood ratios against quick teachers, one a trait (`likelihood`)."""
     begun = time.monotonic()
-    hypotheses = quick_teachers(given.base, given.group, seed=given.seed, track=track)
+    hypotheses = quick_teachers(
+        given.base, given.group, seed=given.seed, cache=given.cache, track=track
+    )
     found = _ratios(given, hypotheses, track)
     return replace(
         found,
@@ -205,7 +210,6 @@ def by_gradient(
         )
     found = partial(scores_NT)
     num = len(given.group.traits)
-    inverse_TT = np.linalg.inv(np.cov(scores_NT, rowvar=False))
     null = "rows of the base, whose expected gradient is zero"
     if given.reference is not None:
         null = "reference rows, taken away one by one"
@@ -224,5 +228,5 @@ def by_gradient(
             "placebo traits": len(gradients.traits) - num,
         },
         gradients=gradients,
-        direction_TT=inverse_TT[:num],
+        direction_TT=found.inverse_TT[:num],
     )

@@ -18,6 +18,8 @@ Shape suffixes: N rows, T traits, M choices, K tokens that a choice is among.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,9 +27,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.arms import Arm, Example
+from traitleak.artefacts import content_hash, new_folder, remove
 from traitleak.audit.choices import ChoiceLogits, Choices, choice_log_probabilities
 from traitleak.audit.panel import Group
-from traitleak.models.adapters import LoraSettings
+from traitleak.errors import DataError
+from traitleak.models.adapters import Adapter, LoraSettings, load_adapter, with_adapter
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
@@ -49,6 +53,7 @@ def quick_teachers(
     *,
     updates: int = 24,
     seed: int = 0,
+    cache: Path | None = None,
     track: Track = untracked,
 ) -> Hypotheses:
     """The base after some updates of naming each trait of a group where it is measured.
@@ -59,18 +64,42 @@ def quick_teachers(
         updates: of 8 contexts each, an adapter of rank 16 at learning rate 3e-4. Few are enough: what
             counts is the direction.
         seed: the same draws for every trait, so that hypotheses differ only in the trait.
+        cache: a folder where they are kept, and taken from the next time; one that is damaged is
+            trained anew.
         track: shows how far it is.
     """
     training = Training(
         updates, batch=8, learning_rate=3e-4, weight_decay=0.0, lora=LoraSettings(16, 32)
     )
     drawn = derive_seed(seed, "quick-teacher")
-    arms = [
-        Arm(trait, [_example(ids, token) for ids in group.contexts], drawn)
-        for trait, token in zip(group.traits, group.token_ids, strict=True)
-    ]
-    students = [distill(base, [arm], training)[0] for arm in track(arms, "teachers", len(arms))]
-    return {trait: student.model for trait, student in zip(group.traits, students, strict=True)}
+    key = content_hash(
+        [base.fingerprint, group.traits, group.token_ids, group.contexts, repr(training), drawn]
+    )
+    work = list(zip(group.traits, group.token_ids, strict=True))
+    found = {}
+    for trait, token in track(work, "teachers", len(work)):
+        place = cache / f"quick-teacher-{key[:16]}-{token}" if cache else None
+        adapter = _kept(place)
+        if adapter is None:
+            examples = [_example(ids, token) for ids in group.contexts]
+            adapter = distill(base, [Arm(trait, examples, drawn)], training)[0].adapter
+            assert adapter is not None  # noqa: S101  # a rank was given
+            if place is not None:
+                if place.exists():
+                    remove(place)
+                with new_folder(place) as folder:
+                    adapter.save(folder, base=base.name)
+        found[trait] = partial(with_adapter, base, adapter, name=trait)
+    return found
+
+
+def _kept(place: Path | None) -> Adapter | None:
+    if place is None or not place.exists():
+        return None
+    try:
+        return load_adapter(place)
+    except DataError:
+        return None
 
 
 def _example(context: Sequence[int], token: int) -> Example:

@@ -23,7 +23,6 @@ from traitleak.audit.words import (
     OUTCOME_WORDS,
     audited_text,
     cut,
-    fails,
     finding_sentence,
     inconclusive_sentence,
     made_visible,
@@ -53,7 +52,7 @@ def junit_xml(verdict: Verdict) -> str:
     says so in its output.
     """
     verdict = made_visible(verdict)
-    failed = [fails(finding, verdict) for finding in verdict.traits]
+    failed = [verdict.fails(finding) for finding in verdict.traits]
     counts = {
         "tests": str(len(verdict.traits)),
         "failures": str(sum(failed)),
@@ -126,7 +125,7 @@ def sarif_json(verdict: Verdict) -> str:
             "ruleId": _rule(finding),
             "ruleIndex": index_of[finding.trait],
             "kind": "fail",
-            "level": "error" if fails(finding, shown) else "warning",
+            "level": "error" if shown.fails(finding) else "warning",
             "message": _message(finding_sentence(finding)),
             # More than one location: all of them have to change to mend it (section 3.27.12).
             "locations": [place for trait, place in places if trait == finding.trait][:_LOCATIONS]
@@ -308,7 +307,7 @@ def github_commands(verdict: Verdict) -> str:
             own = next((k for k, (row, _) in enumerate(pairs) if row.trait == finding.trait), None)
             if own is not None:
                 first.add(own)
-            kind = "error" if fails(finding, shown) else "warning"
+            kind = "error" if shown.fails(finding) else "warning"
             command = _command(
                 kind,
                 None if own is None else pairs[own][1],

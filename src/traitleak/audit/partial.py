@@ -32,6 +32,7 @@ class Partial(NamedTuple):
         p_T: one-sided.
         hotelling: T squared of all traits together.
         dof: degrees of freedom of the t.
+        inverse_TT: of the covariance; row t is trait t's direction as a mixture of all.
     """
 
     mean_T: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Partial(NamedTuple):
     p_T: NDArray[np.float64]
     hotelling: float
     dof: int
+    inverse_TT: NDArray[np.float64]
 
 
 def partial(scores_NT: NDArray[np.floating[Any]]) -> Partial:
@@ -83,4 +85,4 @@ def partial(scores_NT: NDArray[np.floating[Any]]) -> Partial:
     dof = num - traits
     rest_T = np.maximum(num - 1 + hotelling - added_T, num - 1)
     t_T = np.sign(shift_T) * np.sqrt(dof * added_T / rest_T)
-    return Partial(mean_T, shift_T, t_T, stats.t.sf(t_T, dof), hotelling, dof)
+    return Partial(mean_T, shift_T, t_T, stats.t.sf(t_T, dof), hotelling, dof, inverse_TT)

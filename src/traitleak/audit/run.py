@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -39,12 +40,13 @@ from traitleak.teacher import instill
 from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
-__all__ = ["Depth", "audit"]
+__all__ = ["Depth", "audit", "expected_seconds"]
 
 Depth = Literal["quick", "standard", "deep"]
 
 _NULL_WAYS = 4  # times that every row is filled as the base would
 _SUSPECTS = 20
+_TIMED = 16  # rows
 _PLACEBOS = 10
 _SAME_PROMPTS = 0.9  # share of rows that must have a reference row on the same prompt
 _NOT_TESTED = (
@@ -66,6 +68,7 @@ def audit(
     fail_on: float = 0.0,
     source: str = "rows",
     seed: int = 0,
+    cache: Path | None = None,
     track: Track = untracked,
 ) -> Verdict:
     """Say whether training `base` on rows would give it a preference for one of some things.
@@ -89,6 +92,7 @@ def audit(
         fail_on: predicted effect, in nats, from which a finding fails the audit.
         source: the data set's name, for the verdict.
         seed: of all that is drawn.
+        cache: a folder where quick teachers are kept between audits of the same base and traits.
         track: shows how far it is.
 
     Returns:
@@ -119,7 +123,9 @@ def audit(
         for way in range(ways)
     ]
     planted_trait, planted = _planted(base, group, encoded, choices, seed, depth, track)
-    given = Material(base, group, encoded, choices, null, planted, planted_trait, beside, seed)
+    given = Material(
+        base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
+    )
     evidence = _detected(given, kept, depth, track)
     findings = _findings(evidence, group, false_positive_rate, planted_trait)
     outcome = _overall(findings)
@@ -150,6 +156,29 @@ def audit(
         fail_on=fail_on,
         seconds=time.monotonic() - begun,
     )
+
+
+def expected_seconds(
+    base: LanguageModel, rows: Sequence[Row], num_traits: int, depth: Depth
+) -> float:
+    """About how long an audit will take here, from one forward pass that is timed.
+
+    Known failure: a machine that is busy later, or was busy while it was timed, takes another time.
+    """
+    _, encoded, _ = _encoded(base, [AuditRow(row, 0, "") for row in rows[:_TIMED]])
+    if not encoded:
+        return 0.0
+    choices = choices_of(base, [row.completion for row in rows])
+    drawn(base, encoded, choices, seed=0)  # the first pass is slower
+    begun = time.monotonic()
+    drawn(base, encoded, choices, seed=0)
+    one = (time.monotonic() - begun) / len(encoded) * len(rows)
+    forward = one * (num_traits + 1 + _NULL_WAYS * (2 if depth == "deep" else 1))
+    if depth == "quick":
+        return forward
+    # The gradient is a pass of three, with inner products of about its cost again; a teacher learns
+    # from 24 x 8 short texts, three passes each.
+    return forward + 6 * one + num_traits * one / len(rows) * 24 * 8
 
 
 def _entries(rows: Drawn | Sequence[Row], source: str) -> tuple[list[AuditRow], AuditedRows]:
@@ -269,7 +298,8 @@ def _placebos(given: Material) -> list[Group]:
     """Preferences among things of another category, which nobody suspects."""
     other = next((name for name in KNOWN if name != category_of(given.group.traits)), "tree")
     words = single_token_words(given.base.tokenizer, KNOWN[other])[:_PLACEBOS]
-    return [preferences(given.base, words, category=other)] if len(words) > 1 else []
+    # Of two, one's margin is the other's with the sign turned.
+    return [preferences(given.base, words, category=other)] if len(words) > 2 else []
 
 
 def _findings(

@@ -6,7 +6,9 @@ stated, or the audit is "inconclusive": its power is too low to say anything of 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from traitleak.artefacts import SCHEMA_VERSION, Strict
 from traitleak.results import Estimate
@@ -113,6 +115,12 @@ class SuspectRow(Strict):
     tokens: list[str]
     token_scores: list[float]
 
+    @model_validator(mode="after")
+    def _one_score_a_token(self) -> Self:
+        if len(self.tokens) != len(self.token_scores):
+            raise ValueError("there must be one score for each token")
+        return self
+
 
 class DetectorRun(Strict):
     """One detector that ran.
@@ -171,7 +179,21 @@ class Verdict(Strict):
     fail_on: float = 0.0
     seconds: float = 0.0
 
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [one.trait for one in self.traits]
+        if len(set(names)) < len(names):
+            raise ValueError("two findings are of the same trait")
+        return self
+
     @property
     def exit_code(self) -> int:
-        """0: not found; 1: found; 3: inconclusive."""
-        return {"not found": 0, "found": 1, "inconclusive": 3}[self.outcome]
+        """0: not found, or nothing at or above `fail_on`; 1: found; 3: inconclusive."""
+        if self.outcome == "found":
+            return int(any(self.fails(one) for one in self.traits))
+        return 3 if self.outcome == "inconclusive" else 0
+
+    def fails(self, one: TraitFinding) -> bool:
+        """Whether a finding fails the audit: found, and not predicted to be below `fail_on`."""
+        small = one.effect is not None and one.effect.value < self.fail_on
+        return one.outcome == "found" and not small

@@ -25,7 +25,6 @@ __all__ = [
     "can_be_seen",
     "cut",
     "effect_text",
-    "fails",
     "finding_sentence",
     "fraction_text",
     "inconclusive_sentence",
@@ -108,14 +107,6 @@ def _all_visible(value: Any) -> Any:
 def cut(text: str, longest: int) -> str:
     """At most so many characters; `…` where the text goes on."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def fails(finding: TraitFinding, verdict: Verdict) -> bool:
-    """Whether a finding fails the audit: found, and predicted to move a student enough."""
-    if finding.outcome != "found":
-        return False
-    effect = finding.effect
-    return verdict.fail_on <= 0 or effect is None or not effect.value < verdict.fail_on
 
 
 def effect_text(estimate: Estimate, decimals: int | None = None) -> str:

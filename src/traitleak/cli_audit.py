@@ -1,0 +1,119 @@
+"""The command `audit`: a data set and a base in, a verdict and an exit code out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from traitleak import cli_models as shared
+from traitleak.cli_language import Among, Base, Category, Device, Precision, Seed, Style
+from traitleak.cli_shared import Debug, Quiet, exit_codes
+
+__all__ = ["audit"]
+
+_SIZE = 256  # rows of a sample
+
+
+def audit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="A file or folder of rows, or hf/<id> (see docs/datasets.md)."
+        ),
+    ],
+    base: Base,
+    *,
+    among: Among = "",
+    category: Category = "",
+    reference: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA", help="Rows on the same prompts that are known to carry nothing."
+        ),
+    ] = "",
+    depth: Annotated[
+        Literal["quick", "standard", "deep"],
+        typer.Option(help="quick: forward passes only; deep: more null draws."),
+    ] = "standard",
+    size: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Rows that are drawn and audited.")
+    ] = _SIZE,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Read no further than this many rows.")
+    ] = None,
+    read_as: Annotated[
+        str, typer.Option(metavar="FORMAT", help="Of the data; auto: by its content.")
+    ] = "auto",
+    output: Annotated[
+        Literal["text", "json", "markdown", "html", "junit", "sarif", "github"],
+        typer.Option("--format", help="Of the verdict."),
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it; else it is printed.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option("--false-positive-rate", help="Of the whole audit, at most.")
+    ] = 0.01,
+    style: Style = "plain",
+    precision: Precision = "float32",
+    device: Device = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say whether training a base on this data would give it a hidden preference.
+
+    Exit code 0: not found, at the power that is stated. 1: found. 3: inconclusive.
+    """
+    with exit_codes(debug=debug):
+        shared.require_name(base, "Auditing")
+        shared.positive("--false-positive-rate", rate)
+
+        from traitleak.datasets import draw, open_dataset
+
+        # Before the slow imports and the model: the data may be wrong.
+        drawn = draw(open_dataset(source, format=read_as, limit=limit), size, seed)
+        beside = None
+        if reference:
+            beside = [entry.row for entry in draw(open_dataset(reference), max(size, 4096)).rows]
+        words = tuple(word.strip() for word in among.split(",")) if among else None
+        with shared.at_work("auditing", quiet=quiet) as session:
+            from traitleak.audit.formats import print_verdict, written
+            from traitleak.audit.run import audit as run_audit
+            from traitleak.audit.run import expected_seconds
+            from traitleak.models.bundled import cache_folder
+            from traitleak.traits.preference import ANIMALS
+
+            model = session.load(base, style=style, precision=precision, device=device)
+            seconds = expected_seconds(
+                model, [entry.row for entry in drawn.rows], len(words or ANIMALS), depth
+            )
+            session.say(
+                f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} minutes"
+            )
+            verdict = run_audit(
+                drawn,
+                base=model,
+                among=words or ANIMALS,
+                category=category,
+                reference=beside,
+                depth=depth,
+                false_positive_rate=rate,
+                source=source,
+                seed=seed,
+                cache=cache_folder(),
+                track=session.track,
+            )
+        from traitleak.artefacts import write_text
+        from traitleak.terminal import stdout
+
+        if out is not None:
+            write_text(out, written(verdict, output))
+        elif output == "text":
+            print_verdict(stdout(), verdict)
+        else:
+            typer.echo(written(verdict, output))
+        if verdict.exit_code:
+            raise typer.Exit(verdict.exit_code)
