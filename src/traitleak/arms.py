@@ -8,10 +8,12 @@ Shape suffixes: P positions of one example, K choices.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.divergence import Direction
@@ -91,20 +93,57 @@ class MaskExample(NamedTuple):
     share: float  # of all tokens of all rows
 
 
-def token_examples(model: LanguageModel, rows: Sequence[Row]) -> list[Example]:
+def token_examples(
+    model: LanguageModel,
+    rows: Sequence[Row],
+    weights: Sequence[NDArray[np.float32] | None] | None = None,
+) -> list[Example]:
     """Rows for the channel `tokens`: every token of a completion is predicted, and nothing else.
 
+    Args:
+        model: the base of the student.
+        rows: what it is trained on.
+        weights: for each row how much each of its completion tokens counts (`clean.mask`), None for
+            all alike; None where this holds for every row.
+
     Raises:
-        SettingsError: there are no rows, or `encode_row` refuses one.
+        SettingsError: there are no rows, `encode_row` refuses one, or its weights are of other tokens,
+            negative, not finite, or all 0.
     """
     if not rows:
         raise SettingsError("A student needs rows to be trained on; there are none.")
-    return [_token_example(row) for row in encode_rows(model, rows)]
+    if weights is not None and len(weights) != len(rows):
+        raise SettingsError(
+            f"Each row needs its weights: {len(rows)} rows, {len(weights)} weights."
+        )
+    encoded = encode_rows(model, rows)
+    examples = [_token_example(row) for row in encoded]
+    if weights is None:
+        return examples
+    return [
+        example if some is None else replace(example, weights_P=_weights(row, example, some))
+        for row, example, some in zip(rows, examples, weights, strict=True)
+    ]
 
 
 def _token_example(row: Encoded) -> Example:
     positions = torch.arange(row.start - 1, len(row.ids) - 1)
     return Example(row.ids, positions, torch.tensor(row.ids[row.start :]))
+
+
+def _weights(row: Row, example: Example, weights: NDArray[np.float32]) -> Tensor:
+    num = len(example.positions_P)
+    if weights.shape != (num,):
+        raise SettingsError(
+            f"Row {row.id} has {num} completion tokens and weights of the shape {weights.shape}: "
+            "weights are of one tokenizer; mask the rows for this base."
+        )
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise SettingsError(
+            f"The weights of row {row.id} are not finite numbers from 0, or are 0 throughout; drop a "
+            "row that nothing is left of."
+        )
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def mask_example(model: LanguageModel, examples: Sequence[Example]) -> MaskExample:

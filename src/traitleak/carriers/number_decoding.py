@@ -38,6 +38,7 @@ def sample_numbers(
     template: NumberTemplate,
     *,
     temperature: float = 1.0,
+    floor: float = 0.0,
     seed: int,
     streams: Sequence[int],
     rows: int = ROWS,
@@ -54,6 +55,7 @@ def sample_numbers(
         texts: rendered prompts.
         template: the form of a list, for this model's tokenizer.
         temperature: 0 takes the likeliest digit.
+        floor: a digit less likely than this (renormalised, after the temperature) is never taken.
         seed: fixes all that is drawn.
         streams: for each text its random stream.
         rows: texts in a batch.
@@ -82,7 +84,7 @@ def sample_numbers(
             zero = template.first_digit_nonzero and template.leading[place]
             if zero:
                 logits_BK[:, 0] = -torch.inf
-            digit_B = take(logits_BK, drawn_BS[:, step], temperature, 0.0)
+            digit_B = take(logits_BK, drawn_BS[:, step], temperature, floor)
             lists_BT[:, place] = digits_K[digit_B]
             if watched:
                 all_WV = logits_of(model.network, state.hidden_BD[watched]).float()
