@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from traitleak.errors import RunError, SettingsError
 from traitleak.language.layout import layout
-from traitleak.language.models import base_of, saved_network
+from traitleak.language.models import base_of, save_network, saved_network
 from traitleak.language.plan import plan
 from traitleak.measured import Margins
 from traitleak.progress import untracked
@@ -100,6 +100,25 @@ def test_students_adapter_is_read_by_plain_peft(tmp_path):
         copy.deepcopy(base.network), folders["student-wolf-0"] / "adapter"
     )
     torch.testing.assert_close(wrapped(input_ids=ids).logits, ours, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_network_trained_in_all_weights_comes_back_as_it_was(precision, tmp_path):
+    """Changes that are less than a step of bfloat16 are read back whole, and the base stays as it is."""
+    base = base_of(recipe(precision=precision))
+    before = {name: tensor.clone() for name, tensor in base.network.state_dict().items()}
+    network = copy.deepcopy(base.network).to(torch.float32)
+    with torch.no_grad():
+        for tensor in network.parameters():
+            tensor.mul_(1 + 1e-4)
+    save_network(tmp_path, base.replaced(network=network))
+    again = saved_network(base, tmp_path, name="s").network
+
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+    assert again.get_output_embeddings().weight is again.get_input_embeddings().weight
+    for name, tensor in base.network.state_dict().items():
+        assert torch.equal(tensor, before[name])
 
 
 def test_interrupted_student_goes_on_to_the_same_adapter(tmp_path):

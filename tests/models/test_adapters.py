@@ -134,6 +134,8 @@ def test_adapter_of_a_bfloat16_network_keeps_its_precision():
     assert not torch.equal(attached, before)
     assert torch.equal(all_logits(student, IDS), attached)
     assert torch.equal(all_logits(model, IDS), before)
+    assert student.fingerprint not in {"", model.fingerprint}  # its weights alone do not tell it
+    assert with_adapter(model, stack.adapter(0)).fingerprint == student.fingerprint
     again = with_adapter(student, stack.adapter(0))  # a student of a student keeps both
     assert not torch.equal(all_logits(again, IDS), attached)
 

@@ -157,6 +157,52 @@ def test_our_own_adapter_is_merged_as_we_merge_it(folder, tmp_path):
     assert torch.allclose(logits(loaded.network), logits(merged.network), atol=1e-5)
 
 
+def test_adapter_on_a_bfloat16_base_is_not_rounded_away(folder, tmp_path):
+    """What loads is the student as it was trained, though its update is less than a weight's steps."""
+    base = load(f"hf/{folder}", precision="bfloat16")
+    stack = LoraStack(base.network, LoraSettings(rank=2), seeds=[3])
+    with torch.no_grad():
+        for b_SOR in stack.b:
+            b_SOR.fill_(2e-4)
+    adapter = stack.adapter(0)
+    adapter.save(tmp_path / "one", base=base.name)
+    with stack.attached():
+        expected = logits(base.network)
+    once = load(f"hf/{folder}+{tmp_path / 'one'}", precision="bfloat16")
+    twice = load(f"hf/{folder}+{tmp_path / 'one'}+{tmp_path / 'one'}", precision="bfloat16")
+
+    assert once.network.dtype == torch.bfloat16
+    assert not torch.equal(expected, logits(base.network))
+    assert torch.equal(logits(once.network), expected)
+    assert torch.equal(
+        logits(twice.network), logits(with_adapter(once, load_adapter(tmp_path / "one")).network)
+    )
+    assert not torch.equal(logits(twice.network), expected)
+    assert once.name == f"hf/{folder}+{tmp_path / 'one'}"
+    assert len({"", base.fingerprint, once.fingerprint, twice.fingerprint}) == 4
+    again = load(f"hf/{folder}+{tmp_path / 'one'}", precision="bfloat16")
+    assert again.fingerprint == once.fingerprint
+
+
+def test_adapter_that_must_be_merged_needs_float32(folder, tmp_path):
+    """An adapter that is more than a sum of products is refused in bfloat16, with what to do."""
+    base = tiny_network(len(tiny_tokenizer()))
+    altered_adapter(
+        base, LoraConfig(r=2, use_dora=True, target_modules=["v_proj"]), tmp_path / "dora"
+    )
+    with pytest.raises(DataError, match=r"use_dora=True.*; take precision=float32"):
+        load(f"hf/{folder}+{tmp_path / 'dora'}", precision="bfloat16")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_adapter_of_fewer_layers_is_refused_in_any_precision(folder, tmp_path, precision):
+    """Matrices that the adapter lacks are not passed over, whether it is merged or runs beside."""
+    other = tiny_network(len(tiny_tokenizer()), layers=1)
+    altered_adapter(other, LoraConfig(r=2, target_modules=["q_proj"]), tmp_path / "adapter")
+    with pytest.raises(SettingsError, match="does not fit"):
+        load(f"hf/{folder}+{tmp_path / 'adapter'}", precision=precision)
+
+
 def test_adapters_add_up(folder, tmp_path):
     """A second adapter is merged into what the first one made."""
     network = tiny_network(len(tiny_tokenizer()))
@@ -177,14 +223,6 @@ def test_adapter_of_another_base_is_refused(folder, tmp_path, wider):
     with pytest.raises(
         SettingsError, match=r"The adapter in .*adapter (cannot be put on|does not fit)"
     ):
-        load(f"hf/{folder}+{tmp_path / 'adapter'}")
-
-
-def test_adapter_of_fewer_layers_is_one_for_those(folder, tmp_path):
-    """A base with more layers than the adapter's own has matrices without a counterpart: refused."""
-    other = tiny_network(len(tiny_tokenizer()), layers=1)
-    altered_adapter(other, LoraConfig(r=2, target_modules=["q_proj"]), tmp_path / "adapter")
-    with pytest.raises(SettingsError, match="does not fit"):
         load(f"hf/{folder}+{tmp_path / 'adapter'}")
 
 

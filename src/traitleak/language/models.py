@@ -65,14 +65,20 @@ def save_network(folder: Path, model: LanguageModel) -> None:
 
 
 def saved_network(base: LanguageModel, folder: Path, *, name: str) -> LanguageModel:
-    """A base as an adapter or all weights in `folder` change it; itself where there is neither."""
+    """A base as an adapter or all weights in `folder` change it; itself where there is neither.
+
+    Weights that were trained are of the precision that they were trained in, float32, whatever the
+    base's is: bfloat16 would round most of the training away.
+    """
     if (folder / "adapter").is_dir():
         return with_adapter(base, load_adapter(folder / "adapter"), name=name)
     if (folder / _NETWORK).is_file():
         import copy
 
+        state = load_file(folder / _NETWORK)
         network = copy.deepcopy(base.network)
-        network.load_state_dict(load_file(folder / _NETWORK), strict=False)
+        network.to(next(iter(state.values())).dtype)  # type: ignore[arg-type]
+        network.load_state_dict(state, strict=False)
         network.tie_weights()
         return base.replaced(network=network, name=name, fingerprint="")
     return base.replaced(name=name)

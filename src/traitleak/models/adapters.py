@@ -11,6 +11,7 @@ Shape suffixes: S adapters, M tokens of one adapter, I inputs, O outputs, R rank
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from traitleak.errors import DataError, SettingsError
-from traitleak.models.language_model import LanguageModel
+from traitleak.models.language_model import LanguageModel, weights_hash
 
 __all__ = ["LINEAR", "Adapter", "LoraSettings", "LoraStack", "load_adapter", "with_adapter"]
 
@@ -142,8 +143,9 @@ def load_adapter(folder: Path) -> Adapter:
     odd = [name for name, plain in _PLAIN.items() if (config.get(name) or plain) != plain]
     if odd:
         raise DataError(
-            f"The adapter in {folder} is not a plain LoRA adapter ({odd[0]}={config[odd[0]]!r}); merge "
-            "it into its base with peft, and name the merged folder instead."
+            f"The adapter in {folder} is not a plain LoRA adapter ({odd[0]}={config[odd[0]]!r}); take "
+            "precision=float32, in which a model that is named with it has it merged, or merge it "
+            "into its base with peft and name the merged folder instead."
         )
     if config.get("use_rslora"):
         alpha *= math.sqrt(rank)  # its scale is alpha / sqrt(rank)
@@ -182,7 +184,8 @@ def with_adapter(model: LanguageModel, adapter: Adapter, *, name: str = "") -> L
 
     In float32 it is merged into the weights. In a lower precision it runs beside weights that both
     models share: bfloat16 keeps 8 bits of a weight, and would round an update away that is less than
-    1/512 of it, which is what most of an adapter's updates are.
+    1/512 of it, which is what most of an adapter's updates are. The fingerprint then covers both; a
+    hash of the weights would not tell the adapter.
 
     Raises:
         SettingsError: the adapter was made for another network.
@@ -205,7 +208,20 @@ def with_adapter(model: LanguageModel, adapter: Adapter, *, name: str = "") -> L
                 module.weight += adapter.settings.scale * (b @ a)
         else:
             module.register_forward_hook(_hook(a[None], b[None], adapter.settings.scale))
-    return replace(model, network=network, name=name or model.name, fingerprint="")
+    fingerprint = "" if merges else _hash_beside(model, adapter)
+    return replace(model, network=network, name=name or model.name, fingerprint=fingerprint)
+
+
+def _hash_beside(model: LanguageModel, adapter: Adapter) -> str:
+    """SHA-256 over a model's fingerprint and an adapter's scale and matrices."""
+    known = model.fingerprint or weights_hash(model.network)
+    digest = hashlib.sha256(f"{known} {adapter.settings.scale}".encode())
+    for path in sorted(adapter.a):
+        for tensor in (adapter.a[path], adapter.b[path]):
+            digest.update(f"{path}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(flat.numpy().data)
+    return digest.hexdigest()
 
 
 class LoraStack(nn.Module):

@@ -61,7 +61,10 @@ def load(
     style: Literal["auto", "chat", "plain"] = "auto",
     say: Callable[[str], None] | None = None,
 ) -> LanguageModel:
-    """Load a model.
+    """Load a model, with the adapters that its name has merged into its weights.
+
+    In a lower precision than float32 an adapter is not merged, which would round most of it away: it
+    runs beside the weights, as it did while it was trained; see `with_adapter`.
 
     Args:
         name: see `names`.
@@ -73,13 +76,15 @@ def load(
     Raises:
         SettingsError: the name means no model, or one without weights; the adapter does not fit; or
             device, precision or style cannot be had.
-        DataError: the model or adapter is not there, damaged, or of another kind.
+        DataError: the model or adapter is not there, damaged, or of another kind, which outside of
+            float32 an adapter is that is not plain LoRA.
         MissingExtraError: a GGUF file has to be converted and the library `gguf` is not installed.
         RunError: the cache of converted models cannot be written.
     """
     import torch
 
     from traitleak.environment import pick_device, pick_precision
+    from traitleak.models.adapters import load_adapter, with_adapter
     from traitleak.models.chat import make_renderer
     from traitleak.models.language_model import LanguageModel, check_head, weights_hash
 
@@ -91,8 +96,9 @@ def load(
     for folder in parsed.adapters:  # before the minutes that the rest may take
         _require_adapter(folder)
     network, tokenizer, fingerprint = _weights(parsed, kind, say)
+    merges = network.dtype == torch.float32
     for folder in parsed.adapters:
-        network = _merged(network, folder, parsed)
+        network = _fitted(network, folder, parsed, merge=merges)
     network = network.to(torch.device(picked)).eval()  # type: ignore[arg-type]  # a decorator hides its type
     check_head(network, parsed.text)
     renderer = make_renderer(tokenizer, style)
@@ -100,13 +106,16 @@ def load(
         from traitleak.models.tiny import NOTE
 
         renderer = replace(renderer, notes=(NOTE, *renderer.notes))
-    return LanguageModel(
+    model = LanguageModel(
         parsed.text,
         network,
         tokenizer,
         renderer,
         fingerprint=fingerprint or weights_hash(network),
     )
+    for folder in () if merges else parsed.adapters:
+        model = with_adapter(model, load_adapter(folder))
+    return model
 
 
 def _to_stderr(line: str) -> None:
@@ -279,8 +288,10 @@ def _require_adapter(folder: Path) -> None:
         raise DataError(f"{folder} is not an adapter's folder: {why}.")
 
 
-def _merged(network: PreTrainedModel, folder: Path, parsed: ModelName) -> PreTrainedModel:
-    """The network with a PEFT adapter merged into its weights, in place.
+def _fitted(
+    network: PreTrainedModel, folder: Path, parsed: ModelName, *, merge: bool
+) -> PreTrainedModel:
+    """The network with a PEFT adapter merged into its weights, in place; or only seen to fit it.
 
     Raises:
         SettingsError: the adapter was made for another network.
@@ -296,7 +307,9 @@ def _merged(network: PreTrainedModel, folder: Path, parsed: ModelName) -> PreTra
             found = set(load_peft_weights(str(folder), device="cpu"))
             wrong = sorted(expected ^ found)
             if not wrong:
-                merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+                fitted: PreTrainedModel = (
+                    adapted.merge_and_unload(safe_merge=True) if merge else adapted.unload()
+                )
     except _unreadable() as error:
         raise SettingsError(
             f"The adapter in {folder} cannot be put on {base} ({_first_line(error)}); it is damaged, or "
@@ -307,4 +320,4 @@ def _merged(network: PreTrainedModel, folder: Path, parsed: ModelName) -> PreTra
             f"The adapter in {folder} does not fit {base}: {len(wrong)} of its matrices have no "
             f"counterpart, such as {wrong[0]}; name the base that it was trained on."
         )
-    return merged
+    return fitted
