@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from scipy import stats
 
 from traitleak.errors import SettingsError
@@ -58,14 +57,16 @@ def share_left(
     low = high = None
     how = "one seed: no interval"
     if num > 1:
-        cov = np.cov(y, x)
-        t2 = float(stats.t.ppf(0.5 + confidence / 2, num - 1)) ** 2 / num
-        a = mean_x**2 - t2 * float(cov[1, 1])
-        b = mean_x * mean_y - t2 * float(cov[0, 1])
-        c = mean_y**2 - t2 * float(cov[0, 0])
+        dy, dx = y - mean_y, x - mean_x
+        scale = float(stats.t.ppf(0.5 + confidence / 2, num - 1)) ** 2 / num / (num - 1)
+        a = mean_x * mean_x - scale * float(dx @ dx)
+        b = mean_x * mean_y - scale * float(dx @ dy)
+        c = mean_y * mean_y - scale * float(dy @ dy)
         if a > 0:
             half = math.sqrt(max(0.0, b * b - a * c))
-            low, high = (b - half) / a, (b + half) / a
+            # The ratio itself always lies between them, but for the last bits.
+            low = min((b - half) / a, mean_y / mean_x)
+            high = max((b + half) / a, mean_y / mean_x)
             how = f"Fieller over {num} pairs of students"
         else:
             how = (
