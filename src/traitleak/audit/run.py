@@ -312,7 +312,11 @@ def _findings(
     if share is not None and share.planted is not None and share.null_se_T is not None:
         at = group.traits.index(planted_trait)
         smallest = smallest_share(
-            float(share.null_se_T[at]), share.planted, share.dof, rate / tests
+            float(share.null_se_T[at]),
+            share.planted,
+            traits=len(group.traits),
+            dof=share.dof,
+            alpha=rate / tests,
         )
     found = []
     for t, trait in enumerate(group.traits):

@@ -21,6 +21,7 @@ __all__ = ["Shares", "shares", "smallest_share"]
 
 _RIDGE = 1e-9  # of the mean variance: against hypotheses that are the same to rounding
 _POWER = 0.9
+_DRAWS = 20_000
 
 
 class Shares(NamedTuple):
@@ -30,9 +31,10 @@ class Shares(NamedTuple):
         share_T: how much of each hypothesis; 1 for rows of a writer like it, 0 for the base's.
         se_T: standard errors of these.
         null_se_T: what they would be if the base had written the rows.
-        t_T: share over standard error.
+        t_T: share over standard error, over `inflation_T`.
         p_T: one-sided.
-        dof: degrees of freedom of the t.
+        inflation_T: how much larger than chance the other traits' ratios are, 1 at least.
+        dof: degrees of freedom where there is no inflation.
     """
 
     share_T: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Shares(NamedTuple):
     null_se_T: NDArray[np.float64]
     t_T: NDArray[np.float64]
     p_T: NDArray[np.float64]
+    inflation_T: NDArray[np.float64]
     dof: int
 
 
@@ -51,6 +54,11 @@ def shares(scores_NT: NDArray[np.floating[Any]], null_RT: NDArray[np.floating[An
     van der Vaart 1998, chapter 7). The variance of f is the sandwich G^-1 S G^-1 / N with the rows'
     own covariance S (Huber 1967; White 1982), which needs no assumption on who wrote them.
 
+    A writer that is not the base at all moves every f. What the other traits' ratios are too large by
+    (their root mean square, where it is above 1) divides each trait's own, as the inflation factor of
+    genomic control does (Devlin and Roeder 1999); the t then has as many degrees of freedom as there
+    are other traits. So a trait is found where it stands out from the panel, and not where all move.
+
     Args:
         scores_NT: each row's centred score for each hypothesis.
         null_RT: the same of rows drawn from the base, some times N of them.
@@ -60,7 +68,8 @@ def shares(scores_NT: NDArray[np.floating[Any]], null_RT: NDArray[np.floating[An
 
     Known failure: the share is one of a way along the hypothesis, not of the rows; half the rows of a
     strong teacher and all rows of a weak one look the same. A writer that differs from the base in a
-    way that happens to lie along a trait's is taken for one with the trait.
+    way that happens to lie along one trait and no other is taken for one with the trait. Rows that
+    carry many of the panel's traits at once hide each other.
     """
     scores_NT = np.asarray(scores_NT, dtype=np.float64)
     null_RT = np.asarray(null_RT, dtype=np.float64)
@@ -85,26 +94,45 @@ def shares(scores_NT: NDArray[np.floating[Any]], null_RT: NDArray[np.floating[An
     covariance_TT = np.atleast_2d(np.cov(scores_NT, rowvar=False))
     se_T = np.sqrt((inverse_TT @ covariance_TT @ inverse_TT).diagonal() / num)
     null_se_T = np.sqrt(inverse_TT.diagonal() / num)
-    t_T = np.divide(share_T, se_T, out=np.zeros(traits), where=se_T > 0)
-    dof = num - traits
-    return Shares(share_T, se_T, null_se_T, t_T, stats.t.sf(t_T, dof), dof)
+    ratio_T = np.divide(share_T, se_T, out=np.zeros(traits), where=se_T > 0)
+    others_T = (np.sum(ratio_T**2) - ratio_T**2) / max(1, traits - 1)
+    inflation_T = np.sqrt(np.maximum(1.0, others_T))
+    t_T, dof = ratio_T / inflation_T, num - traits
+    inflated_T = np.where(inflation_T > 1, stats.t.sf(t_T, max(1, traits - 1)), 0.0)
+    p_T = np.maximum(stats.t.sf(ratio_T, dof), inflated_T)
+    return Shares(share_T, se_T, null_se_T, t_T, p_T, inflation_T, dof)
 
 
-def smallest_share(se: float, planted: float, dof: int, alpha: float) -> float | None:
-    """The smallest fraction of planted rows that a one-sided test at `alpha` finds nine times in ten.
+def smallest_share(
+    se: float, planted: float, *, traits: int, dof: int, alpha: float
+) -> float | None:
+    """The smallest fraction of planted rows whose share `shares` finds nine times in ten at `alpha`.
 
-    A fraction x of planted rows moves the share by x times what all would, and hardly its error.
+    A fraction x of planted rows moves the trait's ratio by x planted / se and, to first order, no
+    other; how far it must move is the .9 quantile of what the test asks for less noise, over draws
+    of the panel's ratios.
 
     Args:
         se: standard error of the share without planted rows.
         planted: share where all rows are planted.
-        dof: of the test.
+        traits: of the panel.
+        dof: of the test without inflation.
         alpha: its level, corrected for how many tests there are.
 
     Returns:
         The fraction; None where even all rows would be missed too often.
+
+    Known failure: a teacher that no hypothesis matches moves the other ratios, too, and is found at
+    larger fractions only.
     """
     if planted <= 0:
         return None
-    wanted = float(stats.t.isf(alpha, dof) + stats.norm.isf(1 - _POWER)) * se / planted
+    rng = np.random.default_rng(0)
+    others = np.sqrt((rng.normal(size=(_DRAWS, max(1, traits - 1))) ** 2).mean(1))
+    asked = np.full(_DRAWS, stats.t.isf(alpha, dof))
+    inflated = others > 1
+    asked[inflated] = np.maximum(
+        asked[inflated], others[inflated] * stats.t.isf(alpha, max(1, traits - 1))
+    )
+    wanted = float(np.quantile(asked - rng.normal(size=_DRAWS), _POWER)) * se / planted
     return wanted if wanted <= 1 else None
