@@ -16,6 +16,7 @@ import typer
 
 from traitleak import __version__
 from traitleak.cli_audit import audit
+from traitleak.cli_clean import clean
 from traitleak.cli_language import generate, measure, train
 from traitleak.cli_shared import (
     Debug,
@@ -208,7 +209,7 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
             raise typer.Exit(2)
 
 
-for _command in (generate, train, measure, audit):
+for _command in (generate, train, measure, audit, clean):
     app.command()(_command)
 
 

@@ -38,7 +38,7 @@ from traitleak.progress import Track, untracked
 from traitleak.seeds import derive_seed
 from traitleak.student import Training, distill
 
-__all__ = ["Hypotheses", "likelihood_scores", "quick_teachers"]
+__all__ = ["Hypotheses", "likelihood_scores", "quick_teachers", "token_ratios"]
 
 Hypotheses = Mapping[str, Callable[[], LanguageModel]]
 """A model with each trait, made when it is called: only one need be held at a time."""
@@ -72,9 +72,7 @@ def quick_teachers(
         updates, batch=8, learning_rate=3e-4, weight_decay=0.0, lora=LoraSettings(16, 32)
     )
     drawn = derive_seed(seed, "quick-teacher")
-    key = content_hash(
-        [base.fingerprint, group.traits, group.token_ids, group.contexts, repr(training), drawn]
-    )
+    key = content_hash([base.fingerprint, group.contexts, repr(training), drawn])
     work = list(zip(group.traits, group.token_ids, strict=True))
     found = {}
     for trait, token in track(work, "teachers", len(work)):
@@ -158,4 +156,40 @@ def likelihood_scores(
                 centred_M = ratio_MK.gather(1, at_M).squeeze(1) - expected_M
                 sums = torch.zeros(len(some), device=base.device).index_add(0, own.row_M, centred_M)
                 scores_NT[batch, t] = sums.double().cpu().numpy()
+    return found
+
+
+@torch.no_grad()
+def token_ratios(
+    base: LanguageModel,
+    hypothesis: LanguageModel,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    *,
+    track: Track = untracked,
+) -> list[NDArray[np.float64]]:
+    """Each completion token's centred log-likelihood ratio, in nats; 0 at tokens that are no choices.
+
+    What a cleaning flags tokens by. Their sum over a row is its `likelihood_scores`.
+
+    Args:
+        base: the base.
+        hypothesis: a model with the trait.
+        rows: to score.
+        choices: of the data set.
+        track: shows how far it is.
+    """
+    found = [np.zeros(len(row.ids) - row.start) for row in rows]
+    batches = list(by_length([len(row.ids) for row in rows], _TOKENS))
+    for batch in track(batches, "scoring tokens", len(batches)):
+        some = [rows[index] for index in batch]
+        own = choice_log_probabilities(base, some, choices)
+        theirs_MK = choice_log_probabilities(hypothesis, some, choices).logps_MK
+        ratio_MK = torch.nan_to_num(theirs_MK - own.logps_MK)  # -inf on both sides
+        centred_M = ratio_MK.gather(1, own.chosen_M[:, None]).squeeze(1)
+        centred_M = (centred_M - (own.logps_MK.exp() * ratio_MK).sum(1)).double().cpu().numpy()
+        for row, position, value in zip(
+            own.row_M.tolist(), own.position_M.tolist(), centred_M, strict=True
+        ):
+            found[batch[row]][position - some[row].start] = value
     return found

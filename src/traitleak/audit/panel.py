@@ -10,7 +10,7 @@ Shape suffixes: T templates, K candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,11 @@ class Group:
     traits: tuple[str, ...]
     token_ids: tuple[int, ...]
     contexts: tuple[tuple[int, ...], ...]
+
+    def only(self, trait: str) -> Group:
+        """The same group with one of its traits."""
+        token = self.token_ids[self.traits.index(trait)]
+        return replace(self, traits=(trait,), token_ids=(token,))
 
 
 def preferences(
