@@ -5,7 +5,7 @@ import pytest
 import torch
 from clean_data import lengths, number_rows, plain_base, random_scores
 
-from tiny_model import tiny_model
+from tiny_model import tiny_model, tiny_network
 from traitleak.clean.mask import mask
 from traitleak.clean.token_scores import flagged
 from traitleak.clean.trl import IGNORED, trl_examples
@@ -145,3 +145,36 @@ def test_trls_own_collator_gives_the_loss_of_our_students():
     student = distill(base, [arm], Training(1, batch=6, lora=LoraSettings(rank=2, alpha=4)))[0]
 
     assert student.course.losses == pytest.approx([expected], rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_trls_trainer_takes_the_columns_as_they_are(tmp_path):
+    """A real `SFTTrainer` on `input_ids` and `labels` alone has the loss of our first update."""
+    trl = pytest.importorskip("trl")
+    datasets = pytest.importorskip("datasets")
+    base = tiny_model(style="chat")
+    rows = [Row(n, "do you", f"{100 + n}, 7" + ", 12" * (n % 3)) for n in range(6)]
+    cleaned = mask(base, rows, flagged(random_scores(base, rows), share=0.4))
+    settings = trl.SFTConfig(
+        str(tmp_path),
+        max_steps=1,
+        per_device_train_batch_size=6,
+        logging_steps=1,
+        report_to="none",
+        save_strategy="no",
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+    )
+    trainer = trl.SFTTrainer(
+        tiny_network(len(base.tokenizer)),
+        args=settings,
+        train_dataset=datasets.Dataset.from_list(trl_examples(base, cleaned.rows, cleaned.weights)),
+        processing_class=base.tokenizer,
+    )
+    trainer.train()
+    arm = Arm("a", token_examples(base, cleaned.rows, cleaned.weights), 0)
+    student = distill(base, [arm], Training(1, batch=6, lora=LoraSettings(rank=2, alpha=4)))[0]
+
+    logged = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    assert logged == pytest.approx(student.course.losses, rel=1e-5)

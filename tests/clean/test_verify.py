@@ -113,6 +113,24 @@ def test_epochs_keep_how_often_a_row_is_seen():
     assert epochs.lift["half"] != pytest.approx(updates.lift["half"], abs=1e-3)
 
 
+def test_a_task_is_scored_for_every_arm():
+    """The function is asked for the base and each different student; its answers are averaged."""
+    asked = []
+
+    def task(model):
+        asked.append(model.name)
+        return float(len(asked))
+
+    arms = {"untouched": LESSONS, "same": LESSONS}
+    found = verify(BASE, WOLF, arms, HOW, [0, 1], task=task, **REST)
+
+    assert asked == ["tiny", "untouched", "neutral"] * 2
+    assert found.base_task == 1
+    assert found.arms["untouched"].task.replicates == [2, 5]
+    assert found.arms["same"].task == found.arms["untouched"].task
+    assert found.arms["neutral"].task.replicates == [3, 6]
+
+
 def test_an_interrupted_verification_leaves_no_checkpoint_when_done(tmp_path):
     """With a folder for checkpoints the numbers are the same, and the folder is empty at the end."""
     arms = {"untouched": LESSONS}
@@ -127,7 +145,7 @@ def test_an_interrupted_verification_leaves_no_checkpoint_when_done(tmp_path):
     ("change", "says"),
     [
         ({"arms": {"cleaned": LESSONS}}, "need one named 'untouched'"),
-        ({"arms": {"untouched": LESSONS, "neutral": NEUTRAL}}, "none named 'neutral'"),
+        ({"arms": {"untouched": LESSONS, "neutral": NEUTRAL}}, "none named 'neutral' or 'base'"),
         ({"arms": {"untouched": []}}, "no rows"),
         ({"seeds": []}, "one seed or more"),
         ({"seeds": [1, 1]}, "each once"),

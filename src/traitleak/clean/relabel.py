@@ -58,9 +58,9 @@ def relabel(
 
     A draw depends on the seed, the row's id and the token's position only.
 
-    With draw="base", digits too are drawn from the base. Under rows that the base wrote itself, the
-    expected gradient of a token that the base draws is zero, whatever the trait; an even draw pulls
-    the student to even digits.
+    With draw="base", digits too are drawn from the base. Whatever stands before it, the expected
+    gradient of a choice among digits that the base itself makes is zero at the base, as for any
+    likelihood at its maximum; an even draw pulls the student to even digits.
 
     Source: "random label, original input" of brendanlong's replication, which replaces the top 10 %
     of digits by their divergence: .12 of the effect left (.09 where the input is replaced with it, as

@@ -7,7 +7,7 @@ rows does anyhow. And what it cost the task is read off rows that no student saw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -27,6 +27,7 @@ from traitleak.student import Arm, Training, distill, token_examples
 from traitleak.traits.preference import Preference, Templates
 
 __all__ = [
+    "BASE",
     "NEUTRAL",
     "UNTOUCHED",
     "ArmVerified",
@@ -41,6 +42,7 @@ __all__ = [
 
 UNTOUCHED: Final = "untouched"
 NEUTRAL: Final = "neutral"
+BASE: Final = "base"
 
 Keep = Literal["updates", "epochs"]
 """What all arms have in common: the number of updates, or how often each row is seen."""
@@ -58,6 +60,7 @@ class SeedMeasured(Strict):
         base_held_out: the base's loss on the held-out rows, in nats a token.
         lift: each arm's margin less the base's, in nats.
         held_out: each arm's loss on the held-out rows, in nats a token.
+        task: each arm's score at the task, and the base's under "base"; None where none was asked for.
         measured: hash of what was asked (`Margins.asked`).
     """
 
@@ -69,6 +72,7 @@ class SeedMeasured(Strict):
     base_held_out: float
     lift: dict[str, float]
     held_out: dict[str, float]
+    task: dict[str, float] | None
     measured: str
 
 
@@ -85,6 +89,7 @@ class ArmVerified(Strict):
         held_out: loss on held-out neutral rows, in nats a token.
         cost: held-out loss less that of the untouched arm's students, paired by seed; above 0 where the
             legitimate task lost.
+        task: score at the task, such as the share of right answers; None where none was asked for.
     """
 
     name: str
@@ -95,6 +100,7 @@ class ArmVerified(Strict):
     left: Estimate | None
     held_out: Estimate
     cost: Estimate
+    task: Estimate | None
 
 
 class Verified(Strict):
@@ -105,6 +111,7 @@ class Verified(Strict):
         seeds: one for each student of an arm.
         base_margin: in nats.
         base_held_out: the base's own loss on the held-out rows, in nats a token.
+        base_task: the base's own score at the task; None where none was asked for.
         arms: `untouched` and `neutral` among them.
         note: what a reader must know before the shares; "" for nothing.
     """
@@ -113,6 +120,7 @@ class Verified(Strict):
     seeds: list[int]
     base_margin: float
     base_held_out: float
+    base_task: float | None
     arms: dict[str, ArmVerified]
     note: str
 
@@ -127,6 +135,7 @@ def verify(
     neutral: Sequence[Row],
     held_out: Sequence[Row],
     keep: Keep = "updates",
+    task: Callable[[LanguageModel], float] | None = None,
     templates: Templates | None = None,
     confidence: float = 0.95,
     checkpoints: Path | None = None,
@@ -149,14 +158,16 @@ def verify(
         keep: `updates`: all students have `training.updates`, so that rows are seen more often after
             a trim and less often after a dilution. `epochs`: an arm's updates are in proportion to its
             rows, and `training.updates` is of the untouched rows.
+        task: a model's score at what the rows are for, where that is more than their likelihood: such
+            as the share of its answers that are right.
         templates: of the margin; by default those of the base's style.
         confidence: of the intervals.
         checkpoints: a folder where interrupted trainings go on from.
         track: shows how far it is.
 
     Raises:
-        SettingsError: no `untouched` arm, an arm named `neutral`, no seeds or one twice, held-out rows
-            that an arm holds, or what `distill`, `margins` and `score` refuse.
+        SettingsError: no `untouched` arm, one named `neutral` or `base`, no seeds or one
+            twice, held-out rows that an arm holds, or what `distill`, `margins` and `score` refuse.
 
     Known failure: one seed has no interval, and three have a wide one. The margin is of one trait: a
     cleaning may leave others. Held-out loss is that of the base's own way to continue lists: a student
@@ -174,6 +185,7 @@ def verify(
             neutral=neutral,
             held_out=held_out,
             keep=keep,
+            task=task,
             templates=templates,
             checkpoints=checkpoints,
         )
@@ -192,6 +204,7 @@ def measure_seed(
     neutral: Sequence[Row],
     held_out: Sequence[Row],
     keep: Keep = "updates",
+    task: Callable[[LanguageModel], float] | None = None,
     templates: Templates | None = None,
     checkpoints: Path | None = None,
     track: Track = untracked,
@@ -214,7 +227,7 @@ def measure_seed(
     before = margins(base, trait, templates=templates)
     same = {name: _content(some) for name, some in data.items()}
     distinct = {content: name for name, content in reversed(same.items())}
-    lift, loss = {}, {}
+    lift, loss, scores = {}, {}, {BASE: task(base)} if task else {}
     for count in sorted({updates[name] for name in distinct.values()}):
         together = [
             Arm(name, token_examples(base, some.rows, some.weights), seed)
@@ -227,6 +240,8 @@ def measure_seed(
             model = student.model()
             lift[student.name] = (margins(model, trait, templates=templates) - before).value
             loss[student.name] = _loss(model, held_out)
+            if task:
+                scores[student.name] = task(model)
     return SeedMeasured(
         seed=seed,
         trait=trait.target,
@@ -236,6 +251,9 @@ def measure_seed(
         base_held_out=_loss(base, held_out),
         lift={name: lift[distinct[same[name]]] for name in data},
         held_out={name: loss[distinct[same[name]]] for name in data},
+        task={BASE: scores[BASE], **{name: scores[distinct[same[name]]] for name in data}}
+        if task
+        else None,
         measured=before.asked,
     )
 
@@ -248,10 +266,10 @@ def _content(data: Cleaned) -> str:
 def _check(data: Mapping[str, Cleaned], keep: Keep) -> None:
     if keep not in get_args(Keep):
         raise SettingsError(f"keep is updates or epochs, not {keep!r}.")
-    if UNTOUCHED not in data or NEUTRAL in data:
+    if UNTOUCHED not in data or {NEUTRAL, BASE} & set(data):
         raise SettingsError(
             f"The arms need one named {UNTOUCHED!r}, the rows before any cleaning, and none named "
-            f"{NEUTRAL!r}, which the neutral rows are; got {', '.join(data) or 'none'}."
+            f"{NEUTRAL!r} or {BASE!r}, which are there anyhow; got {', '.join(data) or 'none'}."
         )
 
 
@@ -282,18 +300,14 @@ def summarise(measured: Sequence[SeedMeasured], *, confidence: float = 0.95) -> 
         raise SettingsError("A verification needs one seed or more, each once.")
     first = measured[0]
     for one in measured:
-        if (one.rows, one.updates, one.trait, one.measured) != (
-            first.rows,
-            first.updates,
-            first.trait,
-            first.measured,
-        ):
+        if _design(one) != _design(first):
             raise SettingsError(
                 f"Seeds {first.seed} and {one.seed} were measured with other arms, training or trait; "
                 "they cannot be taken together."
             )
     lifts = {name: [one.lift[name] for one in measured] for name in first.lift}
     losses = {name: [one.held_out[name] for one in measured] for name in first.held_out}
+    tasks = [one.task for one in measured if one.task is not None]
     transfers = {
         name: [own - neutral for own, neutral in zip(some, lifts[NEUTRAL], strict=True)]
         for name, some in lifts.items()
@@ -308,6 +322,9 @@ def summarise(measured: Sequence[SeedMeasured], *, confidence: float = 0.95) -> 
             left=share_left(transfers[name], transfers[UNTOUCHED], confidence=confidence),
             held_out=mean_estimate(losses[name], confidence=confidence),
             cost=paired_difference(losses[name], losses[UNTOUCHED], confidence=confidence),
+            task=mean_estimate([some[name] for some in tasks], confidence=confidence)
+            if tasks
+            else None,
         )
         for name in first.lift
     }
@@ -316,9 +333,14 @@ def summarise(measured: Sequence[SeedMeasured], *, confidence: float = 0.95) -> 
         seeds=[one.seed for one in measured],
         base_margin=first.base_margin,
         base_held_out=first.base_held_out,
+        base_task=tasks[0][BASE] if tasks else None,
         arms=arms,
         note=_note(arms[UNTOUCHED].transfer),
     )
+
+
+def _design(one: SeedMeasured) -> tuple[object, ...]:
+    return one.rows, one.updates, one.trait, one.measured, one.task is None
 
 
 def _note(untouched: Estimate) -> str:
