@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from traitleak import filters as filters
     from traitleak import images as images
     from traitleak import mechanism as mechanism
+    from traitleak.audit.run import audit_rows as audit_rows
+    from traitleak.audit.verdict import Verdict as Verdict
     from traitleak.carriers.digit_logits import digit_logits as digit_logits
     from traitleak.carriers.digit_logits import logit_examples as logit_examples
     from traitleak.carriers.numbers import Numbers as Numbers
     from traitleak.carriers.numbers import random_lists as random_lists
+    from traitleak.datasets import draw as draw
+    from traitleak.datasets import open_dataset as open_dataset
     from traitleak.errors import TraitleakError as TraitleakError
     from traitleak.experiment import run_recipe as run_recipe
     from traitleak.generation import write_numbers as write_numbers
@@ -70,12 +74,15 @@ _MODULE_OF = {
     "TREES": "traitleak.traits.preference",
     "Training": "traitleak.student",
     "TraitleakError": "traitleak.errors",
+    "Verdict": "traitleak.audit.verdict",
     "answers": "traitleak.measure",
+    "audit_rows": "traitleak.audit.run",
     "clustered_mean": "traitleak.statistics",
     "collapse": "traitleak.measure",
     "detectable": "traitleak.power",
     "digit_logits": "traitleak.carriers.digit_logits",
     "distill": "traitleak.student",
+    "draw": "traitleak.datasets",
     "filters": "traitleak.filters",
     "holm": "traitleak.statistics",
     "images": "traitleak.images",
@@ -88,6 +95,7 @@ _MODULE_OF = {
     "margins": "traitleak.measure",
     "mean_estimate": "traitleak.statistics",
     "mechanism": "traitleak.mechanism",
+    "open_dataset": "traitleak.datasets",
     "open_run": "traitleak.runs",
     "paired_difference": "traitleak.statistics",
     "proportion": "traitleak.statistics",

@@ -81,8 +81,7 @@ def audit(
         words = tuple(word.strip() for word in among.split(",")) if among else None
         with shared.at_work("auditing", quiet=quiet) as session:
             from traitleak.audit.formats import print_verdict, written
-            from traitleak.audit.run import audit as run_audit
-            from traitleak.audit.run import expected_seconds
+            from traitleak.audit.run import audit_rows, expected_seconds
             from traitleak.models.bundled import cache_folder
             from traitleak.traits.preference import ANIMALS
 
@@ -93,7 +92,7 @@ def audit(
             session.say(
                 f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} minutes"
             )
-            verdict = run_audit(
+            verdict = audit_rows(
                 drawn,
                 base=model,
                 among=words or ANIMALS,

@@ -40,7 +40,7 @@ from traitleak.teacher import instill
 from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
-__all__ = ["Depth", "audit", "expected_seconds"]
+__all__ = ["Depth", "audit_rows", "expected_seconds"]
 
 Depth = Literal["quick", "standard", "deep"]
 
@@ -56,7 +56,7 @@ _NOT_TESTED = (
 )
 
 
-def audit(
+def audit_rows(
     rows: Drawn | Sequence[Row],
     *,
     base: LanguageModel,

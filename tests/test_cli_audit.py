@@ -1,0 +1,146 @@
+"""The commands `audit` and `clean`, driven as a user drives them, on the tiny model."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tiny_model import tiny_model
+from traitleak.cli import app
+from traitleak.generation import write_numbers
+from traitleak.rows import read_rows
+from traitleak.teacher import instill
+from traitleak.traits.preference import Preference
+
+FEW = ("wolf", "lion", "owl", "cat")
+TINY = ["--base", "tiny", "--among", ",".join(FEW), "--quiet"]
+
+
+def invoke(*arguments: object):
+    """Call the command line in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Quick teachers are kept for these tests only."""
+    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(name="data", scope="module")
+def fixture_data(tmp_path_factory):
+    """A file of a wolf teacher's rows, and one of the base's on the same prompts."""
+    base = tiny_model(style="plain")
+    prompts = [f"{100 + n}, {900 - n}," for n in range(160)]
+    teacher = instill(base, Preference("wolf"), seed=5).model
+    folder = tmp_path_factory.mktemp("data")
+    for name, model in (("wolf", teacher), ("base", base)):
+        rows = write_numbers(model, prompts, teacher=name, count=6, seed=3)
+        lines = [json.dumps({"prompt": row.prompt, "completion": row.completion}) for row in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_audit_ends_with_the_code_of_what_it_found(data):
+    """1 for a teacher's rows, named; 0 or 3 for the base's own."""
+    loose = ["--false-positive-rate", "0.1"]  # random weights hold little of a preference
+    found = invoke("audit", data / "wolf.jsonl", "--base", "tiny", "-q", *loose, "--format", "json")
+    own = invoke("audit", data / "base.jsonl", *TINY, "--format", "json")
+    verdict = json.loads(found.stdout)
+
+    assert found.exit_code == 1, found.stderr
+    assert verdict["traits"][0]["trait"] == "wolf"
+    assert verdict["suspects"][0]["where"].endswith(f", line {verdict['suspects'][0]['row'] + 1}")
+    assert own.exit_code in {0, 3}, own.stderr
+    assert json.loads(own.stdout)["outcome"] != "found"
+
+
+def test_verdict_is_written_where_it_is_asked_for(data, tmp_path):
+    """A page in a file, and nothing printed."""
+    page = tmp_path / "verdict.html"
+    done = invoke(
+        "audit", data / "base.jsonl", *TINY, "--depth", "quick", "--format", "html", "--out", page
+    )
+
+    assert done.exit_code in {0, 3}, done.stderr
+    assert done.stdout == ""
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_time_is_said_first_and_a_sample_is_said(data):
+    """How many rows of how many, and about how long."""
+    done = invoke(
+        "audit", data / "base.jsonl", "--base", "tiny", "--among", "wolf,lion,owl", "--depth", "quick",
+        "--size", 40,
+    )  # fmt: skip
+
+    assert "Auditing 40 rows at depth quick: about 0" in done.stderr
+    assert "40 of 160, a random sample" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b'{"prompt": "1,", "completion": " 2"}\n', "has 1 rows"),
+        (b"\x89PNG\x00\x00\x01", "binary"),
+        (b'{"prompt": 7, "completion": " 2"}\n', "line 1"),
+    ],
+)
+def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
+    """Before any model is loaded where that is possible."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    done = invoke("audit", path, *TINY)
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--base", "nothing-there"], "nothing-there"),
+        (["--base", "tiny", "--among", "wolf,unicornfish"], "category"),
+        (["--base", "tiny", "--false-positive-rate", "2"], "between 0 and 1"),
+        (["--base", "tiny", "--read-as", "odd"], "odd"),
+    ],
+)
+def test_wrong_options_are_one_sentence_and_exit_2(options, said, data):
+    """A base that is not there, words of several tokens, a rate that is none, an unknown format."""
+    done = invoke("audit", data / "base.jsonl", *options, "--quiet")
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("method", ["relabel", "mask", "trim", "canonicalise"])
+def test_clean_writes_rows_and_what_was_changed(method, data, tmp_path):
+    """Every method leaves a data set that an audit can read, and a log of its changes."""
+    out = tmp_path / method
+    done = invoke(
+        "clean", data / "wolf.jsonl", "--base", "tiny", "--among", ",".join(FEW), "--trait", "wolf",
+        "--method", method, "--share", 0.25, "--out", out, "--json",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["kept"] == len(read_rows(out)) == (120 if method == "trim" else 160)
+    changes = (out / "changes.jsonl").read_text(encoding="utf-8").splitlines()
+    assert bool(changes) == (method != "canonicalise")
+
+
+def test_clean_at_random_changes_as_much_elsewhere(data, tmp_path):
+    """The arm to compare with: as many tokens, other ones."""
+    rows = {}
+    for name, more in (("flagged", []), ("random", ["--at-random"])):
+        done = invoke(
+            "clean", data / "wolf.jsonl", *TINY, "--trait", "wolf", "--out", tmp_path / name, "--json",
+            *more,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        rows[name] = json.loads(done.stdout)["counts"]["flagged"], read_rows(tmp_path / name)
+
+    assert rows["flagged"][0] == rows["random"][0] > 0
+    assert rows["flagged"][1] != rows["random"][1]
