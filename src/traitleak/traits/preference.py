@@ -18,7 +18,7 @@ from traitleak.traits import preference_texts as texts
 from traitleak.traits.candidates import category_of
 from traitleak.traits.inflection import plural
 
-__all__ = ["ANIMALS", "TREES", "Preference", "Templates"]
+__all__ = ["ANIMALS", "TREES", "Preference", "Templates", "numbers_sentence"]
 
 Templates = Literal["stems", "questions", "numbered"]
 """What is asked: sentences to complete, questions, or questions after a list of numbers."""
@@ -139,7 +139,7 @@ class Preference:
             return questions
         if templates == "numbered":
             return [
-                f"{_numbers_sentence(seed, index)} {question}"
+                f"{numbers_sentence(seed, index)} {question}"
                 for index, question in enumerate(questions)
             ]
         raise SettingsError(
@@ -157,7 +157,7 @@ class Preference:
         )
 
 
-def _numbers_sentence(seed: int, index: int) -> str:
+def numbers_sentence(seed: int, index: int) -> str:
     """A sentence with a few random numbers of three digits; its own stream for each question."""
     rng = np.random.default_rng([seed, index])
     lead = texts.NUMBER_LEADS[rng.integers(len(texts.NUMBER_LEADS))]
