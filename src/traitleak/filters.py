@@ -221,8 +221,9 @@ def judged(
         at_least: the lowest score that stays.
         name: of the judge, for the reasons.
 
-    Known failure: a judge is a model that reads. It finds what can be read, and drops rows that carry
-    nothing as well: at the published threshold, 37 % of the good ones.
+    Known failure: a judge is a model that reads. It finds what can be read and drops harmless rows as
+    well: in the paper 12 to 23 % of the controls' rows went for it or for a wrong answer, 56 % of the
+    misaligned teacher's, and what was left still carried the trait (figure 7).
     """
 
     def why(score: float | None) -> Why | None:

@@ -133,6 +133,7 @@ def test_a_fence_inside_a_bare_docstring_is_part_of_it():
         (f"{FUNCTION}\n" + "#" * 4000, "too long", "4,042 characters"),
         (f"Here it is:\n```\n{FUNCTION}\n```", "text around it", "Here it is:"),
         (f"```\n{FUNCTION}\n```\nIt sums.", "text around it", "It sums."),
+        (f"```python the answer\n{FUNCTION}\n```", "text around it", "the answer"),
         (f"```\n{FUNCTION}\n```\n\n```\n{FUNCTION}\n```", "several blocks", "2"),
         (f"```python\n{FUNCTION}", "open block", ""),
         ("```javascript\nlet x = 1;\n```", "other language", "javascript"),
@@ -205,6 +206,7 @@ def test_any_text_is_read_or_rejected(text):
     assert wordings(text)[-1].text.startswith(text)
 
 
+@example(["```a a"])
 @given(st.lists(st.text(alphabet="ab`~ \n", max_size=12), max_size=5))
 def test_blocks_and_what_is_outside_make_up_the_text(lines):
     """No line is lost or doubled between the blocks and what stands around them."""

@@ -19,7 +19,7 @@ __all__ = ["Block", "Place", "Wording", "blocks", "depth", "syntax_tree", "wordi
 _LONGEST = 100_000  # characters; of what is longer only the words of the whole are listed
 
 # Three or more backticks or tildes, as in Markdown, with the language's name at the opening one.
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)([^`]*)")
 # Where one word ends and the next begins in an identifier: myOwl, OWLCount, my_owl, owl2go.
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_0-9]+")
 
@@ -67,9 +67,10 @@ def blocks(text: str) -> tuple[list[Block], str]:
         if not fence:
             if match:
                 fence, language, inside = match[1], match[2].lower(), []
+                outside.append(match[3])  # what stands behind the name is no code
             else:
                 outside.append(line)
-        elif match and not match[2] and match[1].startswith(fence):
+        elif match and not (match[2] + match[3]).strip() and match[1].startswith(fence):
             found.append(Block("\n".join(inside), language, closed=True))
             fence = ""
         else:
