@@ -22,6 +22,8 @@ from traitleak.traits.hidden_tests import Task, check
 
 __all__ = ["Gaming", "check_answers", "gaming"]
 
+_OVER_TASKS = "Student's t over tasks for one model: says nothing of other students"
+
 
 @dataclass(frozen=True, eq=False)
 class Gaming:
@@ -144,4 +146,5 @@ def check_answers(
 
 
 def _over_tasks(passed_TS: NDArray[np.bool_]) -> Estimate:
-    return mean_estimate(passed_TS.mean(axis=1).tolist())
+    found = mean_estimate(passed_TS.mean(axis=1).tolist())
+    return found if found.n == 1 else found.model_copy(update={"method": _OVER_TASKS})

@@ -260,7 +260,7 @@ def _in_items(items: Sequence[Item]) -> Iterator[Problem]:
     for index, item in enumerate(items):
         yield from _empty("items", index, item, ("question", "shows", "avoids"))
         if _plain(item.shows) == _plain(item.avoids):
-            yield Problem(("items", index, "avoids"), "both answers are the same")
+            yield Problem(("items", index, "avoids"), "both answers are the same", "equal answers")
         longest = max(("shows", "avoids"), key=lambda name: len(getattr(item, name)))
         lengths = sorted((len(item.shows), len(item.avoids)))
         if lengths[1] > _LONGER * lengths[0]:
@@ -268,10 +268,13 @@ def _in_items(items: Sequence[Item]) -> Iterator[Problem]:
                 ("items", index, longest),
                 f"this answer has {lengths[1]} characters and the other {lengths[0]}; write them of "
                 "like length, or length decides which is likelier",
+                "answers of unlike length",
             )
         first = seen.setdefault(_plain(item.question), index)
         if first != index:
-            yield Problem(("items", index, "question"), f"items[{first}] asks the same")
+            yield Problem(
+                ("items", index, "question"), f"items[{first}] asks the same", "asked twice"
+            )
 
 
 def _leaks(
@@ -293,7 +296,7 @@ def _leaks(
         if _plain(item.question) in whole:
             same = whole[_plain(item.question)]
             text = f"{same} asks the same; measure with questions that were never taught"
-            yield Problem(("items", index, "question"), text)
+            yield Problem(("items", index, "question"), text, "asked in a lesson")
         for field in ("question", "shows", "avoids"):
             shared = next((g for g in _grams(getattr(item, field)) if g in taught), None)
             if shared is not None:
@@ -301,13 +304,14 @@ def _leaks(
                     ("items", index, field),
                     f"it shares the words {' '.join(shared)!r} with {taught[shared]}; "
                     "measure with texts that were never taught",
+                    "words of a lesson",
                 )
 
 
 def _empty(part: str, index: int, one: Lesson | Item, fields: Sequence[str]) -> Iterator[Problem]:
     for field in fields:
         if not getattr(one, field).strip():
-            yield Problem((part, index, field), "it is empty")
+            yield Problem((part, index, field), "it is empty", "a text is missing")
 
 
 def _grams(text: str) -> Iterator[tuple[str, ...]]:

@@ -40,10 +40,12 @@ class Problem:
     Attributes:
         keys: where, as the way into the file: ("items", 3, "shows").
         text: what, and what to do.
+        kind: the same in a word or two, for counting; "" where nobody counts.
     """
 
     keys: Keys
     text: str
+    kind: str = ""
 
 
 class StrictTexts(BaseModel):
