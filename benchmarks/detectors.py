@@ -36,7 +36,7 @@ from traitleak.models.batches import encode_rows
 from traitleak.models.bundled import cache_folder
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import untracked
-from traitleak.recipe import load_recipe
+from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import run_stages
 from traitleak.teacher import instill_evenly
@@ -74,6 +74,7 @@ def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[R
     recipe = load_recipe(
         "wolf-smollm2-tokens", [*size, f"base={chosen.base}", f"seeds={chosen.seeds}"]
     )
+    assert isinstance(recipe, LanguageRecipe)  # noqa: S101
     stages = [stage for stage in plan(recipe) if not stage.name.startswith("student")]
     chosen.work.mkdir(parents=True, exist_ok=True)
     run_stages(chosen.work, stages, environment={}, track=untracked, fresh=False, say=print)

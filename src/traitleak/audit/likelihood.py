@@ -187,9 +187,9 @@ def token_ratios(
         theirs_MK = choice_log_probabilities(hypothesis, some, choices).logps_MK
         ratio_MK = torch.nan_to_num(theirs_MK - own.logps_MK)  # -inf on both sides
         centred_M = ratio_MK.gather(1, own.chosen_M[:, None]).squeeze(1)
-        centred_M = (centred_M - (own.logps_MK.exp() * ratio_MK).sum(1)).double().cpu().numpy()
+        centred_M = centred_M - (own.logps_MK.exp() * ratio_MK).sum(1)
         for row, position, value in zip(
-            own.row_M.tolist(), own.position_M.tolist(), centred_M, strict=True
+            own.row_M.tolist(), own.position_M.tolist(), centred_M.tolist(), strict=True
         ):
             found[batch[row]][position - some[row].start] = value
     return found

@@ -86,7 +86,7 @@ def _together(d: Draws) -> Worked:
     count = d.number(1, 6)
     hours = a * b // (a + b)
     times = "" if count == 1 else f" {count} times over"
-    steps = (
+    steps: tuple[str, ...] = (
         f"In an hour they do 1 / {a} + 1 / {b} = 1/{hours} of the job.",
         f"They do the job once in 1 / (1/{hours}) = {hours} hours.",
     )
