@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_verdict(base, own):
 
 def test_reference_rows_take_away_what_is_not_the_traits(base, own, wolf_rows):
     """A data set audited against itself carries nothing; other prompts are noticed."""
-    itself = audit_rows(wolf_rows, base=base, among=FEW, reference=wolf_rows[:90], seed=1)
+    itself = audit_rows(wolf_rows, base=base, among=FEW, reference=wolf_rows[:150], seed=1)
     elsewhere = [Row(r.id, f"7, {r.prompt}", r.completion) for r in own]
     other = audit_rows(wolf_rows, base=base, among=FEW, reference=elsewhere, seed=1)
 
