@@ -439,8 +439,11 @@ def swallow_interruption():
         raise ValueError("could not determine the shape") from None
 
 
-def test_ctrl_c_that_compiled_code_turned_into_another_error_is_still_a_ctrl_c(capsys):
+def test_ctrl_c_that_compiled_code_turned_into_another_error_is_still_a_ctrl_c(capsys, request):
     """A swallowed interruption ends with 130 and its sentence, and the old handler is back."""
+    # A process that was started in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with pytest.raises(typer.Exit) as ended, exit_codes(debug=False, left="Run it again."):
         swallow_interruption()
     assert ended.value.exit_code == 130
