@@ -165,9 +165,8 @@ def summary(
                 "found at fraction": {
                     str(x): rate_at(scored[name], base, null, t, x, chosen, rng) for x in FRACTIONS
                 },
-                "smallest fraction stated": smallest_share(
-                    float(one.null_se_T[t]), float(one.share_T[t]), traits=len(ANIMALS),
-                    dof=one.dof, alpha=alpha,
+                "smallest fraction, from these rows": smallest_share(
+                    scored[name], null, trait=t, alpha=alpha
                 ),
             }  # fmt: skip
     neutral = [

@@ -77,6 +77,8 @@ class Evidence:
         share_se_T: its standard error.
         null_se_T: standard error of the share in rows of the base.
         planted: share of the planted trait in planted rows.
+        planted_NT: scores of the planted rows.
+        null_RT: scores of rows drawn from the base.
         seconds: how long it took.
         settings: whatever else fixes its figures.
         gradients: of the gradient detector, for the rows and tokens that carry most.
@@ -94,6 +96,8 @@ class Evidence:
     share_se_T: NDArray[np.float64] | None = None
     null_se_T: NDArray[np.float64] | None = None
     planted: float | None = None
+    planted_NT: NDArray[np.float64] | None = None
+    null_RT: NDArray[np.float64] | None = None
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     gradients: Gradients | None = None
@@ -186,6 +190,8 @@ def _ratios(
         share_se_T=found.se_T,
         null_se_T=found.null_se_T,
         planted=planted,
+        planted_NT=more[-1] if given.planted is not None else None,
+        null_RT=null_RT,
     )
 
 

@@ -309,13 +309,11 @@ def _findings(
     tests = len(evidence) * len(group.traits)
     share = next((one for one in evidence if one.share_T is not None), None)
     smallest = None
-    if share is not None and share.planted is not None and share.null_se_T is not None:
-        at = group.traits.index(planted_trait)
+    if share is not None and share.planted_NT is not None and share.null_RT is not None:
         smallest = smallest_share(
-            float(share.null_se_T[at]),
-            share.planted,
-            traits=len(group.traits),
-            dof=share.dof,
+            share.planted_NT,
+            share.null_RT,
+            trait=group.traits.index(planted_trait),
             alpha=rate / tests,
         )
     found = []
