@@ -171,9 +171,10 @@ def test_all_linear_layers_but_the_head_by_default():
     [
         (
             LoraSettings(targets=("qkv",)),
-            r"named qkv to adapt; .* are down_proj, gate_proj, k_proj",
+            r"named qkv to adapt .* are down_proj, gate_proj, k_proj",
         ),
         (LoraSettings(targets=("q_proj", "qkv")), "named qkv to adapt"),
+        (LoraSettings(targets=("q_proj", "lm_head")), "named lm_head to adapt in .* blocks"),
         (LoraSettings(targets=()), r"named \(none given\)"),
         (LoraSettings(layers=(0, 2)), r"no blocks \[0, 2\] to adapt: this network's 2 blocks"),
         (LoraSettings(layers=()), r"no blocks \[\] to adapt"),

@@ -284,15 +284,20 @@ class LoraStack(nn.Module):
 
 
 def _targets(network: PreTrainedModel, settings: LoraSettings) -> list[tuple[str, nn.Linear]]:
-    linear = {p: m for p, m in network.named_modules() if isinstance(m, nn.Linear)}
+    # The head is left out: its logits are computed where they are needed, past any hook.
+    linear = {
+        path: module
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Linear) and _block(path) >= 0
+    }
     names = {path.rpartition(".")[2] for path in linear}
     unknown = [name for name in settings.targets if name not in names]
     if unknown or not settings.targets:
         raise SettingsError(
-            f"There is no linear layer named {', '.join(unknown) or '(none given)'} to adapt; this "
-            f"network's linear layers are {', '.join(sorted(names))}."
+            f"There is no linear layer named {', '.join(unknown) or '(none given)'} to adapt in this "
+            f"network's blocks; those are {', '.join(sorted(names))}."
         )
-    blocks = {_block(path) for path in linear} - {-1}
+    blocks = {_block(path) for path in linear}
     if settings.layers is not None and not (settings.layers and blocks.issuperset(settings.layers)):
         raise SettingsError(
             f"There are no blocks {list(settings.layers)} to adapt: this network's {len(blocks)} blocks "
