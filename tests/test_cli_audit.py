@@ -67,6 +67,19 @@ def test_verdict_is_written_where_it_is_asked_for(data, tmp_path):
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_github_gets_annotations_and_the_steps_summary(data, tmp_path, monkeypatch):
+    """What stands in the summary already is kept."""
+    summary = tmp_path / "summary.md"
+    summary.write_text("# Earlier\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    done = invoke("audit", data / "base.jsonl", *TINY, "--depth", "quick", "--format", "github")
+
+    assert done.exit_code in {0, 3}, done.stderr
+    assert done.stdout.startswith(("::notice", "::warning"))
+    first, rest = summary.read_text(encoding="utf-8").split("\n", 1)
+    assert (first, rest.startswith("# Audit of ")) == ("# Earlier", True)
+
+
 def test_time_is_said_first_and_a_sample_is_said(data):
     """How many rows of how many, and about how long."""
     done = invoke(
@@ -105,6 +118,7 @@ def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
         (["--base", "tiny", "--among", "wolf,unicornfish"], "category"),
         (["--base", "tiny", "--false-positive-rate", "2"], "between 0 and 1"),
         (["--base", "tiny", "--read-as", "odd"], "odd"),
+        (["--base", "tiny", "--fail-on", "-1"], "0 or more"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_exit_2(options, said, data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +12,7 @@ import typer
 from traitleak import cli_models as shared
 from traitleak.cli_language import Among, Base, Category, Device, Precision, Seed, Style
 from traitleak.cli_shared import Debug, Quiet, exit_codes
+from traitleak.errors import SettingsError
 
 __all__ = ["audit"]
 
@@ -56,6 +59,13 @@ def audit(
     rate: Annotated[
         float, typer.Option("--false-positive-rate", help="Of the whole audit, at most.")
     ] = 0.01,
+    fail_on: Annotated[
+        float,
+        typer.Option(
+            metavar="NATS",
+            help="Exit with 0 where a found trait's predicted lift is below this many nats.",
+        ),
+    ] = 0.0,
     style: Style = "plain",
     precision: Precision = "float32",
     device: Device = "auto",
@@ -70,6 +80,8 @@ def audit(
     with exit_codes(debug=debug):
         shared.require_name(base, "Auditing")
         shared.positive("--false-positive-rate", rate)
+        if not math.isfinite(fail_on) or fail_on < 0:
+            raise SettingsError(f"--fail-on is a number of nats, 0 or more; got {fail_on}.")
 
         from traitleak.datasets import draw, open_dataset
 
@@ -100,6 +112,7 @@ def audit(
                 reference=beside,
                 depth=depth,
                 false_positive_rate=rate,
+                fail_on=fail_on,
                 source=source,
                 seed=seed,
                 cache=cache_folder(),
@@ -108,11 +121,14 @@ def audit(
         from traitleak.artefacts import write_text
         from traitleak.terminal import stdout
 
+        if output == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(written(verdict, "markdown"))
         if out is not None:
             write_text(out, written(verdict, output))
         elif output == "text":
             print_verdict(stdout(), verdict)
         else:
-            typer.echo(written(verdict, output))
+            typer.echo(written(verdict, output), nl=False)
         if verdict.exit_code:
             raise typer.Exit(verdict.exit_code)
