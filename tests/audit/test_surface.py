@@ -157,7 +157,19 @@ def test_any_text_has_features(text):
     assert np.isfinite(value_features([text, "1, 2"]).values_NF).all()
 
 
-def test_values_do_not_depend_on_order_or_format():
-    """A bag: the same numbers in another order and form are the same features."""
-    found = value_features(["101, 202, 303", "[303;101;202]"]).values_NF
-    np.testing.assert_allclose(found[0], found[1])
+def test_values_do_not_depend_on_format():
+    """The same numbers in another form, and other text with other blanks, are the same features."""
+    found = value_features(["101, 7, 303", "[101;007;303].", "a  wolf", " a wolf\n"]).values_NF
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+    assert (found[0] != found[2]).any()
+
+
+def test_families_count_alike():
+    """However many features a family has, its weights' prior variances sum to the same."""
+    found = surface_features(["1, 2", "7"])
+    sums = [
+        (found.even_F[[own == name for own in found.families]] ** 2).sum()
+        for name in dict.fromkeys(found.families)
+    ]
+    np.testing.assert_allclose(sums, sums[0])

@@ -1,9 +1,9 @@
 """Bags: a classifier that learned from labelled rows which values a teacher prefers.
 
-Rows of teachers with a trait and neutral rows, as bags of values after everything of format is gone
-(`features.canonical`), go into a logistic regression; a bag of K rows scores the mean of its rows'
-log-odds, which is the log-odds of its mean features, since the model is linear. Detection by reading
-as Cloud et al. (2025) tried it, with the answer that single rows hardly tell and bags of rows may.
+Rows of teachers with a trait and neutral rows go into a logistic regression by their values alone,
+after everything of format is gone (`features.value_features`). A bag of K rows scores the mean of its
+rows' log-odds, which is the log-odds of its mean features, since the model is linear. Detection by
+reading as Cloud et al. (2025) tried it: single rows hardly tell, bags of rows may.
 
 Source: a language model trained to say yes or no to K lists reached an AUROC of .568, .696 and .810
 for K = 1, 8 and 16, and .993 for K = 16 in other text (AanshSamyani's repository). A linear one on
@@ -11,7 +11,9 @@ values is ours. Needs scikit-learn, the extra [audit].
 
 Known failure: it knows the teachers it learned from: other bases, temperatures or carriers have other
 values. It tells writers apart, and so tells a teacher whose rows do not transfer as well: what
-is discriminable need not transfer. Only labelled rows of the same base make it of use.
+is discriminable need not transfer. Learned from one trait against neutral rows it is mostly a
+classifier of fine-tuned teachers: rows of other traits' teachers belong among those it learns to
+call neutral, or it finds the trait in them.
 
 Shape suffixes: N rows, B bags.
 """
@@ -82,16 +84,17 @@ class BagClassifier:
     Attributes:
         model: its regression.
         rows: how many rows of each kind it learned from.
+        buckets: into which numbers and words are hashed.
     """
 
     model: Linear
     rows: tuple[int, int]
+    buckets: int
 
     def score(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """Log-odds of each row, (N,); a bag's is the mean of its rows'."""
-        buckets = len(self.model.weight_F)
         texts = [row.completion for row in rows]
-        return self.model.score(value_features(texts, buckets=buckets).values_NF)
+        return self.model.score(value_features(texts, buckets=self.buckets).values_NF)
 
     def tell(
         self,
@@ -179,9 +182,14 @@ def fit_bags(
     both = labelled(carrying, neutral)
     features = value_features([row.completion for row in both.rows], buckets=buckets)
     model = fitted(
-        features.values_NF, both.carries_N, both.prompt_N, strengths=strengths, seed=seed
+        features.values_NF,
+        both.carries_N,
+        both.prompt_N,
+        strengths=strengths,
+        prior_F=features.even_F,
+        seed=seed,
     )
-    return BagClassifier(model, (len(carrying), len(neutral)))
+    return BagClassifier(model, (len(carrying), len(neutral)), buckets)
 
 
 def cross_validated(
@@ -207,7 +215,13 @@ def cross_validated(
     features = value_features([row.completion for row in both.rows], buckets=buckets)
     folds_N = prompt_folds(both.prompt_N, both.carries_N, folds=folds, seed=seed)
     scores_N, _ = out_of_fold(
-        features.values_NF, both.carries_N, both.prompt_N, folds_N, strengths=strengths, seed=seed
+        features.values_NF,
+        both.carries_N,
+        both.prompt_N,
+        folds_N,
+        strengths=strengths,
+        prior_F=features.even_F,
+        seed=seed,
     )
     return _told(scores_N, both, folds_N, sizes, seed)
 

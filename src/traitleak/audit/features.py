@@ -62,6 +62,16 @@ class Features:
             self.families + other.families,
         )
 
+    @property
+    def even_F(self) -> NDArray[np.float64]:  # noqa: N802  # a shape suffix
+        """How large each weight may be so that families count alike, whatever their size.
+
+        Mean square 1.
+        """
+        size = Counter(self.families)
+        each = [len(self.families) / len(size) / size[family] for family in self.families]
+        return np.sqrt(each)
+
     def only(self, family: str) -> Features:
         """Those of one family."""
         keep = [f for f, own in enumerate(self.families) if own == family]
@@ -87,34 +97,29 @@ def canonical(completion: str) -> str:
 def surface_features(texts: Sequence[str]) -> Features:
     """All families that need no model, of completions."""
     texts = [text[:_LONGEST] for text in texts]
-    plain = [
-        ("length", _lengths),
-        ("digits", _digits),
-        ("values", _values),
-        ("separators", _separators),
-    ]
-    names: list[str] = []
-    families: list[str] = []
-    columns: list[NDArray[np.float64]] = []
-    for family, describe in plain:
-        described = [describe(text) for text in texts]
-        own = list(described[0]) if described else []
-        names += own
-        families += [family] * len(own)
-        columns.append(
-            np.array([list(one.values()) for one in described]).reshape(len(texts), len(own))
-        )
-    found = Features(np.concatenate(columns, axis=1), tuple(names), tuple(families))
+    found = _described(texts, "length", _lengths).beside(_described(texts, "digits", _digits))
+    found = found.beside(_described(texts, "values", _values))
+    found = found.beside(_described(texts, "separators", _separators))
     grams = _hashed(texts, _character_grams, "n-grams of characters")
     return found.beside(grams).beside(_hashed(texts, _word_grams, "n-grams of words"))
 
 
 def value_features(texts: Sequence[str], *, buckets: int = 1024) -> Features:
-    """A bag of values: of lists each number and its digits by place; of other text its words.
+    """What is left without format: digits, values, and a bag of numbers (of other text, of words).
 
-    Nothing of order, length or format is in it: counts are shares of a row's own.
+    Completions are made `canonical` first; how many numbers or words there are is not among them.
     """
-    return _hashed([canonical(text[:_LONGEST]) for text in texts], _values_of, "values", buckets)
+    texts = [canonical(text[:_LONGEST]) for text in texts]
+    found = _described(texts, "digits", _digits).beside(_described(texts, "values", _values))
+    return found.beside(_hashed(texts, _values_of, "bag of values", buckets))
+
+
+def _described(
+    texts: Sequence[str], family: str, describe: Callable[[str], dict[str, float]]
+) -> Features:
+    names = tuple(describe(""))
+    values = [list(describe(text).values()) for text in texts]
+    return Features(np.array(values).reshape(len(texts), len(names)), names, (family,) * len(names))
 
 
 def _lengths(text: str) -> dict[str, float]:
@@ -123,6 +128,7 @@ def _lengths(text: str) -> dict[str, float]:
         "characters": np.log1p(len(text)),
         "words and marks": np.log1p(len(words)),
         "lines": np.log1p(text.count("\n")),
+        "numbers": np.log1p(len(_NUMBER.findall(text))),
         "characters a word": np.mean([len(word) for word in words]) if words else 0.0,
     }
 
@@ -146,7 +152,6 @@ def _values(text: str) -> dict[str, float]:
     logs = np.log1p(np.array(read or [0], dtype=np.float64))
     steps = np.diff(logs)
     return {
-        "numbers": np.log1p(len(read)),
         "mean (log)": logs.mean(),
         "spread (log)": logs.std(),
         "smallest (log)": logs.min(),

@@ -60,7 +60,7 @@ def fitted(
     clusters_N: NDArray[np.int64],
     *,
     strengths: Sequence[float] = STRENGTHS,
-    free: int = 0,
+    prior_F: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> Linear:
     """Fit a logistic regression with a squared penalty; of several strengths the best on held-back rows.
@@ -70,7 +70,8 @@ def fitted(
         carries_N: which rows are of the first kind.
         clusters_N: what rows share; clusters are held back whole.
         strengths: inverse penalties; with one nothing is held back.
-        free: so many of the last features are nearly free of the penalty.
+        prior_F: how large each weight may be beside the others, in log-odds for one standard
+            deviation; 1 for all by default.
         seed: of the split.
 
     Raises:
@@ -79,17 +80,17 @@ def fitted(
     """
     classifier = _classifier()
     if len(strengths) == 1:
-        return _fit(classifier, values_NF, carries_N, strengths[0], free)
+        return _fit(classifier, values_NF, carries_N, strengths[0], prior_F)
     folds_N = prompt_folds(clusters_N, carries_N, folds=_INNER, seed=seed)
     areas = []
     for strength in strengths:
         scores_N = np.zeros(len(values_NF))
         for fold in range(folds_N.max() + 1):
             held = folds_N == fold
-            model = _fit(classifier, values_NF[~held], carries_N[~held], strength, free)
+            model = _fit(classifier, values_NF[~held], carries_N[~held], strength, prior_F)
             scores_N[held] = model.score(values_NF[held])
         areas.append(auroc(scores_N, carries_N, folds_N=folds_N).value)
-    return _fit(classifier, values_NF, carries_N, strengths[int(np.argmax(areas))], free)
+    return _fit(classifier, values_NF, carries_N, strengths[int(np.argmax(areas))], prior_F)
 
 
 def out_of_fold(
@@ -99,7 +100,7 @@ def out_of_fold(
     folds_N: NDArray[np.int64],
     *,
     strengths: Sequence[float] = STRENGTHS,
-    free: int = 0,
+    prior_F: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> tuple[NDArray[np.float64], list[Linear]]:
     """Each row's log-odds by a regression on the other folds, and these regressions.
@@ -115,7 +116,7 @@ def out_of_fold(
         model = fitted(
             values_NF[~held], carries_N[~held], clusters_N[~held],
             strengths=strengths if len(np.unique(clusters_N[~held])) > _INNER else strengths[:1],
-            free=free, seed=seed,
+            prior_F=prior_F, seed=seed,
         )  # fmt: skip
         scores_N[held] = model.score(values_NF[held])
         models.append(model)
@@ -134,15 +135,13 @@ def _fit(
     values_NF: NDArray[np.float64],
     carries_N: NDArray[np.bool_],
     strength: float,
-    free: int,
+    prior_F: NDArray[np.float64] | None,
 ) -> Linear:
     mean_F = values_NF.mean(axis=0)
     scale_F = values_NF.std(axis=0)
     scale_F = np.where(scale_F > 1e-9 * np.maximum(1.0, np.abs(mean_F)), scale_F, 1.0)
     centred_NF = (values_NF - mean_F) / scale_F
-    loose_F = np.ones(values_NF.shape[1])
-    if free:
-        loose_F[-free:] = 1 / np.sqrt(strength)  # as if its own inverse penalty were 1
+    loose_F = np.ones(values_NF.shape[1]) if prior_F is None else prior_F
     model = classifier(C=strength, solver="lbfgs", max_iter=5000)
     model.fit(centred_NF * loose_F, carries_N)
     weight_F = np.asarray(model.coef_, dtype=np.float64)[0] * loose_F

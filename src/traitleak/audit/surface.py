@@ -40,6 +40,7 @@ __all__ = ["Carrier", "OverSurface", "Surface", "loss_features", "over_surface",
 _TOKENS = 4096  # of a batch
 _POSITIONS = 512  # whose logits over the vocabulary are held at once
 _NAMED = 10
+_FREE = 10.0  # of a detector's score, beside features that may weigh 1
 
 
 class Carrier(NamedTuple):
@@ -70,6 +71,7 @@ class Surface:
         carries_X: whether each is an audited row.
         prompt_X: a number for each prompt.
         fold_X: which fold each was held back in.
+        prior_F: how large the weight of each feature may be beside the others.
         strengths: inverse penalties that were tried.
         seed: of the folds.
     """
@@ -83,6 +85,7 @@ class Surface:
     carries_X: NDArray[np.bool_] = field(repr=False)
     prompt_X: NDArray[np.int64] = field(repr=False)
     fold_X: NDArray[np.int64] = field(repr=False)
+    prior_F: NDArray[np.float64] = field(repr=False)
     strengths: tuple[float, ...] = STRENGTHS
     seed: int = 0
 
@@ -147,7 +150,13 @@ def surface_scores(
 
     def scored(some: Features) -> tuple[NDArray[np.float64], Estimate, NDArray[np.float64]]:
         scores_X, models = out_of_fold(
-            some.values_NF, both.carries_N, both.prompt_N, folds_X, strengths=strengths, seed=seed
+            some.values_NF,
+            both.carries_N,
+            both.prompt_N,
+            folds_X,
+            strengths=strengths,
+            prior_F=some.even_F,
+            seed=seed,
         )
         area = auroc(scores_X, both.carries_N, clusters_N=both.prompt_N, folds_N=folds_X)
         return scores_X, area, np.mean([model.weight_F for model in models], axis=0)
@@ -172,6 +181,7 @@ def surface_scores(
         carries_X=both.carries_N,
         prompt_X=both.prompt_N,
         fold_X=folds_X,
+        prior_F=found.even_F,
         strengths=strengths,
         seed=seed,
     )
@@ -212,7 +222,7 @@ def over_surface(scores_N: ArrayLike, scores_R: ArrayLike, surface: Surface) -> 
         surface.prompt_X,
         surface.fold_X,
         strengths=surface.strengths,
-        free=1,
+        prior_F=np.append(surface.prior_F, _FREE),
         seed=surface.seed,
     )
     return OverSurface(
