@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import traitleak as tl
+from traitleak.audit import ranking
 from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn
 from traitleak.audit.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.panel import preferences
@@ -216,7 +217,8 @@ def bags(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 
 def auroc(more: NDArray[np.float64], less: NDArray[np.float64]) -> float:
     """Chance that one of the first is larger than one of the second."""
-    return float(stats.mannwhitneyu(more, less).statistic / (len(more) * len(less)))
+    carries = np.arange(len(more) + len(less)) < len(more)
+    return ranking.auroc(np.concatenate([more, less]), carries).value
 
 
 if __name__ == "__main__":

@@ -135,3 +135,26 @@ def test_accuracy_has_the_exact_interval():
     assert found.p == pytest.approx(11 / 1024)
     with pytest.raises(SettingsError, match="0 of 0"):
         exact_proportion(0, 0)
+
+
+def test_rows_of_another_liking_belong_among_the_neutral_ones():
+    """Learned against neutral rows alone, what two teachers share is taken for the trait; else not."""
+    shared = {417: 0.06}
+    wolf, lion = {777: 0.06, **shared}, {850: 0.06, **shared}
+    neutral, other = lists(200, seed=1), lists(200, seed=2, likes=lion)
+    own = lists(200, seed=3, likes=wolf)
+    held = {
+        "own": lists(96, seed=4, likes=wolf, prompts=500),
+        "other": lists(96, seed=5, likes=lion, prompts=500),
+        "neutral": lists(96, seed=6, prompts=500),
+    }
+    naive = fit_bags(own, neutral, strengths=ONE)
+    told = fit_bags(own, [*neutral, *other], strengths=ONE)
+
+    def area(one, more, less):
+        return one.tell(held[more], held[less], sizes=[8]).areas[8].value
+
+    assert area(naive, "other", "neutral") > 0.8
+    assert area(told, "other", "neutral") < 0.7
+    assert area(told, "own", "other") > 0.9
+    assert area(told, "own", "neutral") > 0.8

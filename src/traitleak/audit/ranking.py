@@ -120,6 +120,9 @@ def auroc_gain(
 
     Raises:
         SettingsError: see `auroc`.
+
+    Known failure: where both order all pairs alike there is no variance, and the interval has no
+    width though other rows might tell the two apart.
     """
     given = _checked([scores_N, floor_N], carries_N, clusters_N, folds_N)
     more, more_N = _area(given.scores[0], given.carries_N, given.folds_N)
