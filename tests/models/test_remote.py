@@ -85,7 +85,10 @@ def test_no_prompt_is_no_request(serve):
         (said(""), RemoteSampled("", finished=True)),
         (said(None), RemoteSampled("", finished=True)),
         (said(None, refusal="I cannot."), RemoteSampled("", finished=False, refusal="I cannot.")),
-        (said(None, finish="content_filter"), RemoteSampled("", finished=False)),
+        (
+            said(None, finish="content_filter"),
+            RemoteSampled("", finished=False, filtered=True),
+        ),
         (said("7", finish=None), RemoteSampled("7", finished=True)),
     ],
 )
