@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Server(ThreadingHTTPServer):
     """Answers chat completions as `answer` says, which gets the request and its number.
 
-    `answer` gives a status and a body: a dict for JSON, bytes to be sent as they are.
+    `answer` gives a status and a body, a dict for JSON or bytes to be sent as they are, and if need be
+    headers that go in the place of the usual ones.
     """
 
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[dict, int], tuple[int, object]]) -> None:
+    def __init__(self, answer: Callable[[dict, int], tuple]) -> None:
         """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
@@ -47,14 +48,20 @@ class Handler(BaseHTTPRequestHandler):
         """The list of models."""
         self.reply(200, {"object": "list", "data": [{"id": "wolf-7b", "object": "model"}]})
 
-    def reply(self, status: int, body: object) -> None:
+    def reply(self, status: int, body: object, changed: Mapping[str, str] | None = None) -> None:
         """Send a body, as JSON unless it is bytes."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            "retry-after-ms": "1",  # the tests need not wait
+            **(changed or {}),
+        }
         try:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("retry-after-ms", "1")  # the tests need not wait
+            for name, value in headers.items():
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
         except (BrokenPipeError, ConnectionResetError):
@@ -74,7 +81,7 @@ def said(text: str | None, *, finish: str | None = "stop", **more: object) -> tu
 
 
 @contextmanager
-def serving() -> Iterator[Callable[[Callable[[dict, int], tuple[int, object]]], Server]]:
+def serving() -> Iterator[Callable[[Callable[[dict, int], tuple]], Server]]:
     """Gives what starts a server that answers as it is told; all are stopped at the end."""
     servers = []
 

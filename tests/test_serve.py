@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command import INTERRUPTIBLE
@@ -264,6 +264,7 @@ def test_a_stopped_server_answers_nobody(model):
         server.answer(ChatRequest("tiny", "Hi", max_tokens=2))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.builds(lambda v: json.dumps(v).encode(), st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(

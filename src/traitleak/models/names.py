@@ -105,6 +105,11 @@ def parse_name(text: str) -> ModelName:
 
 def _server(name: str) -> ModelName:
     model, _, url = name.removeprefix("openai/").rpartition("@")
+    if "://" in model or "?" in url:  # not repeated: what stands there may be a key
+        raise SettingsError(
+            "The server's address holds a user name, a password or a query after '?': leave it out, "
+            "and put the key into OPENAI_API_KEY."
+        )
     if not model or not re.match(r"https?://[^/\s]+", url):
         raise SettingsError(
             f"{_short(name)!r} does not say which server: the form is openai/<model>@<base url>, such "

@@ -179,7 +179,7 @@ class Sender:
                 f"({said}){_told(wait)}; lower concurrency (now {self._concurrency}), or try later."
             )
         else:
-            again = f" after {self._retries} retries" if status >= 500 else ""
+            again = f" after {self._retries} retries" if status >= 500 and self._retries else ""
             meant = RequestFailedError(
                 f"{self._url} answered with error {status}{again}: {said}{_told(wait)}."
             )
