@@ -20,7 +20,7 @@ from traitleak.statistics import checked_confidence
 __all__ = ["DoseCurve", "dose_curve", "predicted_effects"]
 
 _EXPONENTS = np.linspace(
-    0, 1.5, 61
+    0, 1.5, 31
 )  # from a lift that is reached at once to one that gathers speed
 _FEWEST_DOSES = 3
 _FEWEST_BLOCKS = 2
@@ -81,7 +81,7 @@ def predicted_effects(
     b = 0 all that there will be is reached at once, with b = 1 each update adds as much, and
     logarithms, saturations and thresholds lie between, or a little above, over so short a range. From
     the last dose on the exponent may be anything from 0 to b, since curves of all those forms bend
-    down. Neither is chosen. Every b from 0 to 1.25 that the curve does not refute is kept, and the
+    down. Neither is chosen. Every b from 0 to 1.5 that the curve does not refute is kept, and the
     interval is the union of all, so that what is not known of the form widens it:
 
     1. b is refuted if the effect at the last dose differs from what b makes of the earlier ones, by
