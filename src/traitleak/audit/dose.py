@@ -19,9 +19,7 @@ from traitleak.statistics import checked_confidence
 
 __all__ = ["DoseCurve", "dose_curve", "predicted_effects"]
 
-_EXPONENTS = np.linspace(
-    0, 1.5, 31
-)  # from a lift that is reached at once to one that gathers speed
+_EXPONENTS = np.linspace(0, 1.5, 31)  # from a lift reached at once to one that gathers speed
 _FEWEST_DOSES = 3
 _FEWEST_BLOCKS = 2
 _FARTHEST = 100.0  # times the largest dose
