@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from traitleak import cli_hosted as hosted
 from traitleak import cli_models as shared
 from traitleak.cli_shared import Debug, Json, Quiet, exit_codes, print_json
 from traitleak.errors import SettingsError
@@ -70,9 +71,12 @@ def generate(
     ] = "finetune",
     rows: Annotated[int, typer.Option(min=2, max=10_000_000, help="Prompts.")] = 1024,
     decoding: Annotated[
-        Literal["constrained", "free"],
-        typer.Option(help="Digits chosen and separators forced, or as the model likes."),
-    ] = "constrained",
+        Literal["auto", "constrained", "free"],
+        typer.Option(
+            help="Digits chosen and separators forced, or as the model likes; auto: constrained, but "
+            "free behind a server."
+        ),
+    ] = "auto",
     numbers: Annotated[
         int, typer.Option(min=2, max=100, help="Numbers in a list, where constrained.")
     ] = 12,
@@ -86,6 +90,16 @@ def generate(
     anyhow: Annotated[
         bool, typer.Option("--anyhow", help="Go on with a teacher that did not take its trait.")
     ] = False,
+    writer: Annotated[
+        str,
+        typer.Option(
+            "--teacher", metavar="NAME", help="Who is written into the rows; default: the trait."
+        ),
+    ] = "",
+    dry_run: hosted.DryRun = False,
+    price: hosted.PriceOption = "",
+    cache: hosted.Cache = None,
+    concurrency: hosted.Concurrency = 8,
     among: Among = "",
     category: Category = "",
     style: Style = "plain",
@@ -100,10 +114,39 @@ def generate(
 
     DIR gets the rows that are left, `raw` with all rows, and `teacher` with its adapter. Equal seeds
     give every teacher the same prompts and random numbers, so that rows pair up.
+
+    Behind a server (openai/<model>@<url>) a teacher is told its trait (--by prompt), or was tuned there
+    (--by base). Exit code 3: some requests failed; the rows that are there were written.
     """
-    with exit_codes(debug=debug, left=_ROWS_GONE):
-        shared.require_name(base, "Writing rows")
+    left = hosted.ANSWERS_KEPT if base.strip().startswith("openai/") else _ROWS_GONE
+    with exit_codes(debug=debug, left=left):
         wanted = shared.preference(trait, among, category)
+        if hosted.is_hosted(base):
+            if decoding == "constrained":
+                shared.require_name(base, "Constrained decoding")
+            hosted.generate_hosted(
+                base,
+                wanted,
+                out,
+                by=by,
+                writer=writer,
+                rows=rows,
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                dry_run=dry_run,
+                price=price,
+                cache=cache,
+                concurrency=concurrency,
+                seed=seed,
+                json=json,
+                quiet=quiet,
+            )
+            return
+        if dry_run or price or cache:
+            raise SettingsError(
+                "--dry-run, --price and --cache are about models behind a server, and "
+                f"{base} is loaded here: leave them out."
+            )
         if given >= numbers:
             raise SettingsError(f"--given {given} leaves none of --numbers {numbers} to write.")
         shared.positive("--learning-rate", learning_rate)
@@ -131,6 +174,7 @@ def generate(
                 model, wanted, by, training, own, anyhow=anyhow, session=session
             )
             free = decoding == "free"
+            teacher_name = writer or teacher.name
             examples = (3, 8) if free else (given, given)
             prompts = Numbers(
                 rows, derive_seed(seed, "prompts"), model.renderer.style, examples=examples
@@ -138,8 +182,8 @@ def generate(
             written = write_numbers(
                 teacher,
                 prompts,
-                teacher=teacher.name,
-                decoding=decoding,
+                teacher=teacher_name,
+                decoding="free" if free else "constrained",
                 count=numbers - given,
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
@@ -150,11 +194,11 @@ def generate(
                 "base": model.name,
                 "fingerprint": model.fingerprint,
                 "template": model.renderer.template_hash,
-                "teacher": teacher.name,
+                "teacher": teacher_name,
                 "by": by,
                 "trait": wanted.target,
                 "among": list(wanted.among),
-                "decoding": decoding,
+                "decoding": "free" if free else "constrained",
                 "temperature": temperature,
                 "seed": seed,
             }
@@ -290,8 +334,12 @@ def measure(
         typer.Option(help="What is asked; auto: stems in plain style, questions in chat."),
     ] = "auto",
     answers: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Answers sampled to each template.")
+        int,
+        typer.Option(
+            min=0, max=10_000, help="Answers sampled to each template; all there is of a server."
+        ),
     ] = 0,
+    cache: hosted.Cache = None,
     among: Among = "",
     category: Category = "",
     style: Style = "plain",
@@ -309,6 +357,15 @@ def measure(
     with exit_codes(debug=debug):
         wanted = shared.preference(trait, among, category)
         names = [name for name in (model, against) if name]
+        if any(hosted.is_hosted(name) for name in names):
+            content: dict[str, Any] = hosted.measure_hosted(
+                names, wanted, samples=answers, cache=cache, seed=seed, quiet=quiet or json
+            )
+            if json:
+                print_json(content)
+            else:
+                shared.print_measures(content)
+            return
         for name in names:
             shared.require_name(name, "Measuring")
         with shared.at_work("measuring", quiet=quiet or json) as session:
@@ -326,7 +383,7 @@ def measure(
                     )
         own = margin[model]
         lift = own - margin[against] if against else None
-        content: dict[str, Any] = {
+        content = {
             "model": model,
             "against": against or None,
             "target": wanted.target,

@@ -200,7 +200,8 @@ def estimates(found: Margins | Lift | Answers) -> dict[str, dict[str, float | in
 def print_measures(content: dict[str, Any]) -> None:
     """A table of candidates: margins, lift, and the share of answers, as far as there are.
 
-    The interval stands at the lift, or at the margin where there is none; JSON has all of them.
+    The interval stands at the lift, or at the margin where there is none, or at the answers where there
+    is no margin; JSON has all of them.
     """
     from traitleak.terminal import print_line, print_table, stdout
 
@@ -210,9 +211,10 @@ def print_measures(content: dict[str, Any]) -> None:
     ]
     columns += [("lift [95 % interval]", lift, "+.3f", True)] if lift else []
     columns += [
-        (f"answers of {name}", found, ".1%", False) for name, found in content["answers"].items()
+        (f"answers of {name}", found, ".1%", not content["margins"])
+        for name, found in content["answers"].items()
     ]
-    words = list(content["margins"][content["model"]])
+    words = list((content["margins"] or content["answers"])[content["model"]])
     rows = [
         [word, *(_shown(found[word], form, whole=whole) for _, found, form, whole in columns)]
         for word in words

@@ -28,7 +28,8 @@ from traitleak.progress import Track, untracked
 
 __all__ = ["RemoteModel", "RemoteSampled", "remote_model"]
 
-_MOST_IN_A_ROW = 20  # requests that fail one after the other before the rest is not sent
+_MOST_IN_A_ROW = 20  # requests that fail one after the other before the rest is not sent,
+_MOST_AT_FIRST = 8  # and where none was answered before them
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ class RemoteModel:
             seed: with a prompt's stream it gives the seed that is sent for it.
             streams: a number for each prompt; by default its place.
             keep_going: whether requests may fail without ending it all: then `failed` says why. After
-                20 failures in a row, or one that no request can escape (no server, key, model or
-                credit), the rest is not sent. By default the first failure is raised.
+                20 failures in a row (8 where nothing was answered before), or one that no request can
+                escape (no key, model or credit), the rest is not sent. By default the first failure
+                is raised.
             track: shows how far it is.
 
         Raises:
@@ -260,13 +262,13 @@ class _Watch:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._lock = threading.Lock()
-        self._in_a_row = 0
+        self._in_a_row, self._most = 0, _MOST_AT_FIRST
         self.first: ServerError | None = None
         self.why = "not sent, since the work was stopped"
 
     def answered(self) -> None:
         with self._lock:
-            self._in_a_row = 0
+            self._in_a_row, self._most = 0, _MOST_IN_A_ROW
 
     def failed(self, error: ServerError) -> None:
         with self._lock:
