@@ -38,7 +38,7 @@ def audit(
     ] = "",
     depth: Annotated[
         Literal["quick", "standard", "deep"],
-        typer.Option(help="quick: forward passes only; deep: more null draws."),
+        typer.Option(help="quick: forward passes only; deep: throw-away students, too."),
     ] = "standard",
     size: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Rows that are drawn and audited.")
@@ -99,7 +99,11 @@ def audit(
 
             model = session.load(base, style=style, precision=precision, device=device)
             seconds = expected_seconds(
-                model, [entry.row for entry in drawn.rows], len(words or ANIMALS), depth
+                model,
+                [entry.row for entry in drawn.rows],
+                words or ANIMALS,
+                depth,
+                category=category,
             )
             session.say(
                 f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} minutes"

@@ -97,6 +97,16 @@ def test_quick_depth_reads_forward_only(base, own):
     assert found.outcome in {"found", "inconclusive"}
 
 
+def test_deep_trains_students_too(base, wolf_rows):
+    """They are one more detector, and the only one that could predict an effect."""
+    found = audit_rows(wolf_rows[:60], base=base, among=FEW, depth="deep", seed=1)
+
+    assert [one.name for one in found.detectors] == ["likelihood", "gradient", "canary"]
+    assert all(len(one.readings) == 3 for one in found.traits)
+    predicted = [one.effect for one in found.traits if one.effect is not None]
+    assert all(one.low <= one.value <= one.high for one in predicted)
+
+
 def test_false_positives_of_many_data_sets_of_the_base_are_rare(base):
     """Of eight sets of the base's own rows hardly one is found at one per cent."""
     rows = write_numbers(base, PROMPTS * 2, teacher="base", count=COUNT, seed=11)

@@ -61,6 +61,45 @@ def test_a_foreign_writer_that_moves_everything_is_not_taken_for_a_trait():
     assert np.mean([one.p_T.min() * TRAITS < 0.01 for one in found]) <= 0.04
 
 
+def test_what_style_explains_is_no_trait():
+    """A writer that moves one column beyond the traits moves them all, unless it stands in the rows."""
+    rng = np.random.default_rng(4)
+    mixing = np.zeros((TRAITS + 1, TRAITS + 1))
+    mixing[:TRAITS, :TRAITS] = panel(rng)
+    mixing[:TRAITS, TRAITS] = 0.3 * rng.normal(size=TRAITS)
+    mixing[TRAITS, TRAITS] = 1.0
+
+    def rows(num, push=0.0):
+        drawn = rng.normal(size=(num, TRAITS + 1))
+        drawn[:, TRAITS] += push
+        return drawn @ mixing.T
+
+    null = rows(4000)
+    bold = [rows(200, push=2.0) for _ in range(100)]
+    with_it = [shares(scores, null, traits=TRAITS) for scores in bold]
+    without = [shares(scores[:, :TRAITS], null[:, :TRAITS]) for scores in bold]
+
+    assert np.mean([one.inflation_T.mean() for one in without]) > 3
+    assert np.mean([one.inflation_T.mean() for one in with_it]) < 1.3
+    assert np.mean([one.p_T.min() * TRAITS < 0.05 for one in with_it]) <= 0.06
+    assert len(with_it[0].p_T) == TRAITS
+
+
+def test_placebos_say_how_much_others_move():
+    """With twelve beside eight traits, a t over the inflation has nineteen degrees of freedom."""
+    rng = np.random.default_rng(5)
+    scores = rng.normal(size=(300, 20)) + 0.3 * rng.normal(size=20)
+    null = rng.normal(size=(6000, 20))
+    found = shares(scores, null, traits=8, placebos=12)
+
+    ratios = found.t_T * found.inflation_T
+    plain = shares(scores, null)
+    np.testing.assert_allclose(found.inflation_T, plain.inflation_T[:8])
+    np.testing.assert_allclose(found.p_T, np.maximum(
+        stats.t.sf(found.t_T, 19), stats.t.sf(ratios, found.dof)
+    ))  # fmt: skip
+
+
 def test_smallest_share_is_found_nine_times_in_ten():
     """The power statement holds on new planted sets of that share."""
     rng = np.random.default_rng(3)

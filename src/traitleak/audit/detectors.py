@@ -1,6 +1,6 @@
 """The detectors, each run on the same rows: what it reads, its scores, and what they say.
 
-Shape suffixes: N rows, T traits.
+Shape suffixes: N rows, T traits, C columns of a regression: traits, placebos, and style.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from traitleak.audit.likelihood import Hypotheses, likelihood_scores, quick_teac
 from traitleak.audit.panel import Group
 from traitleak.audit.partial import partial
 from traitleak.audit.shares import shares
+from traitleak.audit.style import style_scores
 from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
@@ -77,8 +78,9 @@ class Evidence:
         share_se_T: its standard error.
         null_se_T: standard error of the share in rows of the base.
         planted: share of the planted trait in planted rows.
-        planted_NT: scores of the planted rows.
-        null_RT: scores of rows drawn from the base.
+        planted_NC: scores of the planted rows, as `shares` reads them.
+        null_RC: scores of rows drawn from the base.
+        placebos: how many columns of these are hypotheses that nobody suspects.
         seconds: how long it took.
         settings: whatever else fixes its figures.
         gradients: of the gradient detector, for the rows and tokens that carry most.
@@ -96,27 +98,41 @@ class Evidence:
     share_se_T: NDArray[np.float64] | None = None
     null_se_T: NDArray[np.float64] | None = None
     planted: float | None = None
-    planted_NT: NDArray[np.float64] | None = None
-    null_RT: NDArray[np.float64] | None = None
+    planted_NC: NDArray[np.float64] | None = None
+    null_RC: NDArray[np.float64] | None = None
+    placebos: int = 0
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     gradients: Gradients | None = None
     direction_TT: NDArray[np.float64] | None = None
 
 
-def by_likelihood(given: Material, *, track: Track = untracked) -> Evidence:
-    """Log-likelihood ratios against quick teachers, one a trait (`likelihood`)."""
+def by_likelihood(
+    given: Material, *, placebos: Sequence[Group] = (), track: Track = untracked
+) -> Evidence:
+    """Log-likelihood ratios against quick teachers, one a trait (`likelihood`).
+
+    Placebo groups have quick teachers, too: what moves theirs as much is no trait of the panel's.
+    They are left out where rows are so few that they would take more than they give.
+    """
     begun = time.monotonic()
-    hypotheses = quick_teachers(
-        given.base, given.group, seed=given.seed, cache=given.cache, track=track
-    )
-    found = _ratios(given, hypotheses, track)
+    extra = [group for group in placebos if _room(given, len(group.traits))]
+    taught = [
+        quick_teachers(given.base, group, seed=given.seed, cache=given.cache, track=track)
+        for group in (given.group, *extra)
+    ]
+    hypotheses = {name: make for group in taught for name, make in group.items()}
+    found = _ratios(given, hypotheses, track, placebos=sum(map(len, taught[1:])))
     return replace(
         found,
         name="likelihood",
         what="whether rows are likelier from quick teachers of each trait than from the base",
         seconds=time.monotonic() - begun,
-        settings={"hypotheses": "adapters of rank 16, 24 updates of 8 contexts"},
+        settings={
+            "hypotheses": "adapters of rank 16, 24 updates of 8 contexts",
+            "placebo traits": found.placebos,
+            **found.settings,
+        },
     )
 
 
@@ -145,8 +161,13 @@ def by_prompt(
         name="prompted likelihood",
         what="whether rows are likelier from the base when it is told each preference",
         seconds=time.monotonic() - begun,
-        settings={"hypotheses": "system prompts"},
+        settings={"hypotheses": "system prompts", **found.settings},
     )
+
+
+def _room(given: Material, more: int) -> bool:
+    """Whether there are rows enough to tell so many more columns from the traits."""
+    return len(given.rows) >= 2 * (len(given.group.traits) + more) + 2
 
 
 def _ratios(
@@ -154,35 +175,50 @@ def _ratios(
     hypotheses: Hypotheses,
     track: Track,
     encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
+    placebos: int = 0,
 ) -> Evidence:
     ways = [*given.null, *([given.planted] if given.planted is not None else [])]
-    scores_NT, *more = likelihood_scores(
-        given.base,
-        hypotheses,
-        given.rows,
-        given.choices,
-        taken=ways,
-        encode=encode,
-        track=track,
-    )
-    null_RT = np.concatenate(more[: len(given.null)])
+    columns = [
+        likelihood_scores(
+            given.base,
+            hypotheses,
+            given.rows,
+            given.choices,
+            taken=ways,
+            encode=encode,
+            track=track,
+        )
+    ]
+    style = style_scores(given.base, given.rows, given.choices, taken=ways, track=track)
+    takes_style = _room(given, placebos + style[0].shape[1])
+    if takes_style:
+        columns.append(style)
+    scores_NC, *more = (np.concatenate(parts, 1) for parts in zip(*columns, strict=True))
+    null_RC = np.concatenate(more[: len(given.null)])
     null = "rows that the base could have written in their place"
     if given.reference is not None:
-        beside_NT = likelihood_scores(
-            given.base, hypotheses, given.reference, given.choices, track=track
-        )[0]
-        scores_NT = scores_NT - beside_NT
+        beside = [
+            likelihood_scores(given.base, hypotheses, given.reference, given.choices, track=track)[
+                0
+            ]
+        ]
+        if takes_style:
+            beside.append(style_scores(given.base, given.reference, given.choices, track=track)[0])
+        scores_NC = scores_NC - np.concatenate(beside, 1)
         null = "reference rows, taken away one by one"
-    found = shares(scores_NT, null_RT)
+    tested = partial_call(
+        shares, null_RC=null_RC, traits=len(given.group.traits), placebos=placebos
+    )
+    found = tested(scores_NC)
     planted = None
     if given.planted is not None and given.planted_trait in given.group.traits:
-        alone = shares(more[-1], null_RT)
+        alone = tested(more[-1])
         planted = float(alone.share_T[given.group.traits.index(given.planted_trait)])
     return Evidence(
         name="",
         what="",
         null=null,
-        score_T=scores_NT.mean(0),
+        score_T=scores_NC.mean(0)[: len(given.group.traits)],
         t_T=found.t_T,
         p_T=found.p_T,
         dof=found.dof,
@@ -190,8 +226,10 @@ def _ratios(
         share_se_T=found.se_T,
         null_se_T=found.null_se_T,
         planted=planted,
-        planted_NT=more[-1] if given.planted is not None else None,
-        null_RT=null_RT,
+        planted_NC=more[-1] if given.planted is not None else None,
+        null_RC=null_RC,
+        placebos=placebos,
+        settings={"taken out": "boldness and digit frequencies" if takes_style else "nothing"},
     )
 
 

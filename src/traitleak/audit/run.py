@@ -14,6 +14,8 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
+from traitleak.audit.battery import make_battery
+from traitleak.audit.canary import Canary, canary, canary_seconds
 from traitleak.audit.choices import Choices, choices_of, drawn
 from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
 from traitleak.audit.influence import token_influence
@@ -87,7 +89,9 @@ def audit_rows(
         reference: rows on the same prompts that are known to carry nothing, where the base at
             temperature 1 did not write the data: its own writing is the reference otherwise.
         depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
-            teachers as hypotheses, and the gradient. `deep`: the same with twice the null draws.
+            teachers as hypotheses, and the gradient. `deep`: the same with twice the null draws, and
+            throw-away students, which also predict the effect of training on all rows once and answer
+            a battery of other traits.
         false_positive_rate: of the whole audit.
         fail_on: predicted effect, in nats, from which a finding fails the audit.
         source: the data set's name, for the verdict.
@@ -127,7 +131,12 @@ def audit_rows(
         base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
     )
     evidence = _detected(given, kept, depth, track)
-    findings = _findings(evidence, group, false_positive_rate, planted_trait)
+    students = canary(given, track=track) if depth == "deep" else None
+    if students is not None:
+        evidence.append(students.evidence)
+        warnings += _beside(students, false_positive_rate)
+    effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
+    findings = _findings(evidence, group, false_positive_rate, planted_trait, effects)
     outcome = _overall(findings)
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
     tokens = sum(len(row.ids) - row.start for row in encoded)
@@ -159,9 +168,16 @@ def audit_rows(
 
 
 def expected_seconds(
-    base: LanguageModel, rows: Sequence[Row], num_traits: int, depth: Depth
+    base: LanguageModel,
+    rows: Sequence[Row],
+    among: Sequence[str],
+    depth: Depth,
+    *,
+    category: str = "",
 ) -> float:
-    """About how long an audit will take here, from one forward pass that is timed.
+    """About how long an audit will take here, from a forward pass and a step that are timed.
+
+    The arguments are those of `audit_rows`.
 
     Known failure: a machine that is busy later, or was busy while it was timed, takes another time.
     """
@@ -173,12 +189,17 @@ def expected_seconds(
     begun = time.monotonic()
     drawn(base, encoded, choices, seed=0)
     one = (time.monotonic() - begun) / len(encoded) * len(rows)
-    forward = one * (num_traits + 1 + _NULL_WAYS * (2 if depth == "deep" else 1))
+    forward = one * (len(among) + 2 + _NULL_WAYS * (2 if depth == "deep" else 1))
     if depth == "quick":
         return forward
     # The gradient is a pass of three, with inner products of about its cost again; a teacher learns
-    # from 24 x 8 short texts, three passes each.
-    return forward + 6 * one + num_traits * one / len(rows) * 24 * 8
+    # from 24 x 8 short texts, three passes each; placebos are about ten more hypotheses.
+    teachers = len(among) + _PLACEBOS
+    seconds = forward + (6 + _PLACEBOS) * one + teachers * one / len(rows) * 24 * 8
+    if depth == "deep":
+        battery = make_battery(base, preferences(base, among, category=category))
+        seconds += canary_seconds(base, encoded, battery)
+    return seconds
 
 
 def _entries(rows: Drawn | Sequence[Row], source: str) -> tuple[list[AuditRow], AuditedRows]:
@@ -288,9 +309,21 @@ def _detected(
             return [encode_row(model, entry.row) for entry in kept]
 
         return [by_prompt(given, encode, track=track)]
+    placebos = _placebos(given)
     return [
-        by_likelihood(given, track=track),
-        by_gradient(given, placebos=_placebos(given), track=track),
+        by_likelihood(given, placebos=placebos, track=track),
+        by_gradient(given, placebos=placebos, track=track),
+    ]
+
+
+def _beside(students: Canary, rate: float) -> list[str]:
+    """What throw-away students took on that nobody had suspected."""
+    return [
+        f"Throw-away students moved by {one.effect.value:+.2f} nats toward {one.trait} ({one.kind}), "
+        f"which is not in the panel (p = {one.p_corrected:.2g}, corrected for the "
+        f"{len(students.readings)} traits they were asked about)."
+        for one in students.readings
+        if not one.suspected and one.p_corrected <= rate
     ]
 
 
@@ -303,18 +336,24 @@ def _placebos(given: Material) -> list[Group]:
 
 
 def _findings(
-    evidence: Sequence[Evidence], group: Group, rate: float, planted_trait: str
+    evidence: Sequence[Evidence],
+    group: Group,
+    rate: float,
+    planted_trait: str,
+    effects: Mapping[str, Estimate | None],
 ) -> list[TraitFinding]:
     """What is said of each trait, most suspicious first."""
     tests = len(evidence) * len(group.traits)
     share = next((one for one in evidence if one.share_T is not None), None)
     smallest = None
-    if share is not None and share.planted_NT is not None and share.null_RT is not None:
+    if share is not None and share.planted_NC is not None and share.null_RC is not None:
         smallest = smallest_share(
-            share.planted_NT,
-            share.null_RT,
+            share.planted_NC,
+            share.null_RC,
             trait=group.traits.index(planted_trait),
             alpha=rate / tests,
+            traits=len(group.traits),
+            placebos=share.placebos,
         )
     found = []
     for t, trait in enumerate(group.traits):
@@ -327,6 +366,7 @@ def _findings(
                 trait=trait,
                 outcome=outcome,
                 p=p,
+                effect=effects.get(trait),
                 fraction=_fraction(share, t),
                 smallest_fraction=smallest,
                 readings=[
@@ -428,5 +468,10 @@ def _left_out(depth: Depth) -> list[str]:
         return [
             "Teachers that were fine-tuned: at this depth hypotheses are system prompts; take "
             "--depth standard."
+        ]
+    if depth == "standard":
+        return [
+            "Traits other than these preferences, and what students would really take on: "
+            "throw-away students are trained at --depth deep."
         ]
     return []

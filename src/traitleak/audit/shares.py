@@ -4,7 +4,7 @@ To first order a writer that moved a share f_t of the way to each hypothesis t g
 centred score is G f, where G is the covariance of the scores under rows of the base. Solving for f
 takes apart what the hypotheses share, which is most of what any of them scores.
 
-Shape suffixes: N rows, T traits.
+Shape suffixes: N rows, T traits, C columns: the traits, then placebos, then what else is taken out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,13 @@ class Shares(NamedTuple):
     dof: int
 
 
-def shares(scores_NT: NDArray[np.floating[Any]], null_RT: NDArray[np.floating[Any]]) -> Shares:
+def shares(
+    scores_NC: NDArray[np.floating[Any]],
+    null_RC: NDArray[np.floating[Any]],
+    *,
+    traits: int | None = None,
+    placebos: int = 0,
+) -> Shares:
     """Regress the mean score on the panel: f = G^-1 m, with errors that hold for any writer.
 
     G = mean of c c' over scores c of rows that the base might have written: the Fisher information of
@@ -55,61 +61,74 @@ def shares(scores_NT: NDArray[np.floating[Any]], null_RT: NDArray[np.floating[An
     van der Vaart 1998, chapter 7). The variance of f is the sandwich G^-1 S G^-1 / N with the rows'
     own covariance S (Huber 1967; White 1982), which needs no assumption on who wrote them.
 
-    A writer that is not the base at all moves every f. What the other traits' ratios are too large by
-    (their root mean square, where it is above 1) divides each trait's own, as the inflation factor of
-    genomic control does (Devlin and Roeder 1999); the t then has as many degrees of freedom as there
-    are other traits. So a trait is found where it stands out from the panel, and not where all move.
+    A writer that is not the base at all moves every f. What the ratios of the other traits and of the
+    placebos are too large by (their root mean square, where it is above 1) divides each trait's own,
+    as the inflation factor of genomic control does (Devlin and Roeder 1999); the t then has as many
+    degrees of freedom as there are others. So a trait is found where it stands out from them, and not
+    where all move. Columns beyond (`style.style_scores`) are part of the regression only: what they
+    explain is nobody's.
 
     Args:
-        scores_NT: each row's centred score for each hypothesis.
-        null_RT: the same of rows drawn from the base, some times N of them.
+        scores_NC: each row's centred score for each trait, each placebo, and all else.
+        null_RC: the same of rows drawn from the base, some times N of them.
+        traits: how many of the columns are traits: what is returned is of these; all by default.
+        placebos: how many columns after them are hypotheses that nobody suspects.
 
     Raises:
-        SettingsError: too few rows for so many traits, or scores that are not finite.
+        SettingsError: too few rows for so many columns, or scores that are not finite.
 
     Known failure: the share is one of a way along the hypothesis, not of the rows; half the rows of a
     strong teacher and all rows of a weak one look the same. A writer that differs from the base in a
     way that happens to lie along one trait and no other is taken for one with the trait. Rows that
     carry many of the panel's traits at once hide each other.
     """
-    scores_NT = np.asarray(scores_NT, dtype=np.float64)
-    null_RT = np.asarray(null_RT, dtype=np.float64)
-    num, traits = scores_NT.shape
-    if num < traits + 2:
+    scores_NC = np.asarray(scores_NC, dtype=np.float64)
+    null_RC = np.asarray(null_RC, dtype=np.float64)
+    num, columns = scores_NC.shape
+    traits = columns if traits is None else traits
+    if num < columns + 2:
         raise SettingsError(
-            f"To tell {traits} traits from each other takes {traits + 2} rows or more, and there are "
+            f"To tell {columns} traits from each other takes {columns + 2} rows or more, and there are "
             f"{num}: give more rows, or ask about fewer traits."
         )
-    if not (np.isfinite(scores_NT).all() and np.isfinite(null_RT).all()):
+    if not (np.isfinite(scores_NC).all() and np.isfinite(null_RC).all()):
         raise SettingsError(
             "Some scores are not finite numbers: the base's weights may be damaged."
         )
-    gram_TT = null_RT.T @ null_RT / len(null_RT)
-    if gram_TT.trace() == 0:
+    spread_C = np.sqrt(np.mean(null_RC**2, axis=0))
+    if not spread_C[:traits].any():
         raise SettingsError(
             "No hypothesis tells any of these rows from others: nothing can be told."
         )
-    gram_TT += _RIDGE * np.eye(traits) * gram_TT.trace() / traits
-    inverse_TT = np.linalg.inv(gram_TT)
-    share_T = inverse_TT @ scores_NT.mean(0)
-    covariance_TT = np.atleast_2d(np.cov(scores_NT, rowvar=False))
-    se_T = np.sqrt((inverse_TT @ covariance_TT @ inverse_TT).diagonal() / num)
-    null_se_T = np.sqrt(inverse_TT.diagonal() / num)
-    ratio_T = np.divide(share_T, se_T, out=np.zeros(traits), where=se_T > 0)
-    others_T = (np.sum(ratio_T**2) - ratio_T**2) / max(1, traits - 1)
+    # Columns are of many units; one that never varies tells nothing, and has a share of 0.
+    unit_C = np.where(spread_C > 0, spread_C, 1.0)
+    scores_NC, null_RC = scores_NC / unit_C, null_RC / unit_C
+    inverse_CC = np.linalg.inv(null_RC.T @ null_RC / len(null_RC) + _RIDGE * np.eye(columns))
+    share_C = inverse_CC @ scores_NC.mean(0)
+    covariance_CC = np.atleast_2d(np.cov(scores_NC, rowvar=False))
+    se_C = np.sqrt((inverse_CC @ covariance_CC @ inverse_CC).diagonal() / num)
+    null_se_C = np.sqrt(inverse_CC.diagonal() / num)
+    ratio_C = np.divide(share_C, se_C, out=np.zeros(columns), where=se_C > 0)
+    compared_C, ratio_T = ratio_C[: traits + placebos], ratio_C[:traits]
+    others_T = (np.sum(compared_C**2) - ratio_T**2) / max(1, len(compared_C) - 1)
     inflation_T = np.sqrt(np.maximum(1.0, others_T))
-    t_T, dof = ratio_T / inflation_T, num - traits
-    inflated_T = np.where(inflation_T > 1, stats.t.sf(t_T, max(1, traits - 1)), 0.0)
+    t_T, dof = ratio_T / inflation_T, num - columns
+    inflated_T = np.where(inflation_T > 1, stats.t.sf(t_T, max(1, len(compared_C) - 1)), 0.0)
     p_T = np.maximum(stats.t.sf(ratio_T, dof), inflated_T)
+    share_T, se_T, null_se_T = (
+        values_C[:traits] / unit_C[:traits] for values_C in (share_C, se_C, null_se_C)
+    )
     return Shares(share_T, se_T, null_se_T, t_T, p_T, inflation_T, dof)
 
 
 def smallest_share(
-    planted_NT: NDArray[np.floating[Any]],
-    null_RT: NDArray[np.floating[Any]],
+    planted_NC: NDArray[np.floating[Any]],
+    null_RC: NDArray[np.floating[Any]],
     *,
     trait: int,
     alpha: float,
+    traits: int | None = None,
+    placebos: int = 0,
     draws: int = 100,
     seed: int = 0,
 ) -> float | None:
@@ -120,10 +139,12 @@ def smallest_share(
     other ratios, and so to the inflation, is part of the figure.
 
     Args:
-        planted_NT: scores of rows that a teacher of the trait filled.
-        null_RT: of rows drawn from the base.
+        planted_NC: scores of rows that a teacher of the trait filled.
+        null_RC: of rows drawn from the base.
         trait: which is planted.
         alpha: level of the test, corrected for how many there are.
+        traits: as for `shares`.
+        placebos: as for `shares`.
         draws: sets at each fraction.
         seed: of the mixtures.
 
@@ -134,16 +155,17 @@ def smallest_share(
     fractions only, or not at all. With 100 draws a rate of .9 is known to about .06.
     """
     rng = np.random.default_rng(seed)
-    num, found = len(planted_NT), None
+    num, found = len(planted_NC), None
     for fraction in reversed(FRACTIONS):
         hits = 0
         for _ in range(draws):
             carrying = int((rng.random(num) < fraction).sum())
             rows = [
-                planted_NT[rng.choice(num, carrying)],
-                null_RT[rng.choice(len(null_RT), num - carrying)],
+                planted_NC[rng.choice(num, carrying)],
+                null_RC[rng.choice(len(null_RC), num - carrying)],
             ]
-            hits += bool(shares(np.concatenate(rows), null_RT).p_T[trait] <= alpha)
+            one = shares(np.concatenate(rows), null_RC, traits=traits, placebos=placebos)
+            hits += bool(one.p_T[trait] <= alpha)
         if hits < _POWER * draws:
             break
         found = fraction
