@@ -17,6 +17,7 @@ import typer
 from traitleak import __version__
 from traitleak.cli_audit import audit
 from traitleak.cli_clean import clean
+from traitleak.cli_convert import convert
 from traitleak.cli_language import generate, measure, train
 from traitleak.cli_serve import serve
 from traitleak.cli_shared import (
@@ -210,7 +211,7 @@ def doctor(*, runs: Runs = RUNS, json: Json = False, debug: Debug = False) -> No
             raise typer.Exit(2)
 
 
-for _command in (generate, train, measure, audit, clean, serve):
+for _command in (generate, train, measure, audit, clean, convert, serve):
     app.command()(_command)
 
 
