@@ -43,13 +43,13 @@ class Trainer:
     Attributes:
         fewest: examples in a file.
         most: the same; None where no limit is documented.
-        largest: bytes of a file.
+        largest: bytes of a file; the same.
         source: where that is documented.
     """
 
     fewest: int
     most: int | None
-    largest: int
+    largest: int | None
     source: str
 
 
@@ -57,9 +57,7 @@ TRAINERS: Final = {
     "openai": Trainer(
         10, None, 512 * _MB, "developers.openai.com: supervised fine-tuning; files"
     ),  # closed to new users in 2026, still open to those it had
-    "fireworks": Trainer(
-        3, 3_000_000, 100_000 * _MB, "docs.fireworks.ai: supervised fine-tuning, text"
-    ),
+    "fireworks": Trainer(3, 3_000_000, None, "docs.fireworks.ai: supervised fine-tuning, text"),
     "together": Trainer(1, None, 100_000 * _MB, "docs.together.ai: data preparation"),
 }
 """Hosted trainers whose documented limits are known."""
@@ -143,7 +141,7 @@ def write_chats(
                 size += len(line)
                 digest.update(line)
                 file.write(line)
-        if size > limits.largest:
+        if limits.largest is not None and size > limits.largest:
             raise SettingsError(
                 f"The file would have {size:,} bytes, and {trainer} takes {limits.largest:,} at most "
                 f"({limits.source}); write fewer rows."

@@ -121,9 +121,10 @@ def estimated_tokens(messages: list[dict[str, Any]]) -> int:
     Args:
         messages: with `content` texts.
 
-    Known failure: an estimate. Tokenizers that cut digits one by one (Llama 2, SmolLM2, Gemma) take up
-    to three times as many for numbers, small vocabularies take more for everything, and scripts other
-    than Latin take from a half to two times as many. What a server's template adds is not seen.
+    Known failure: an estimate. On prose and code the vocabularies of SmolLM2 and Gemma 3 are within 3 %
+    of it; on number prompts they take 1.3 times as many, since they cut digits one by one. Small
+    vocabularies take more for everything, and for scripts other than Latin it may be off by half. What
+    a server's template adds is not seen.
     """
     return sum(_MESSAGE + _tokens(str(message["content"])) for message in messages)
 
