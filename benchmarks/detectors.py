@@ -30,7 +30,8 @@ from traitleak.audit import ranking
 from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn
 from traitleak.audit.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.panel import preferences
-from traitleak.audit.shares import shares, smallest_share
+from traitleak.audit.shares import Shares, shares, smallest_share
+from traitleak.audit.style import style_scores
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
 from traitleak.models.batches import encode_rows
@@ -41,11 +42,13 @@ from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import run_stages
 from traitleak.teacher import instill_evenly
+from traitleak.traits.candidates import KNOWN, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 RATE = 0.01
 BAG = 16
+PLACEBOS = 10
 
 
 def main() -> None:
@@ -102,18 +105,26 @@ def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[R
 def scores(
     base: LanguageModel, written: Mapping[str, Sequence[Row]], chosen: argparse.Namespace
 ) -> dict[str, NDArray[np.float64]]:
-    """Each writer's likelihood scores, (N, T), its null draws', and what the base thinks of a row."""
-    group = preferences(base, ANIMALS)
-    hypotheses = quick_teachers(base, group, cache=cache_folder())
+    """Each writer's columns (the panel, placebos, style), its null draws', and its rows' loss."""
+    groups = [preferences(base, ANIMALS)]
+    trees = single_token_words(base.tokenizer, KNOWN["tree"])[:PLACEBOS]
+    groups.append(preferences(base, trees, category="tree"))
+    hypotheses = {
+        name: make
+        for group in groups
+        for name, make in quick_teachers(base, group, cache=cache_folder()).items()
+    }
     found: dict[str, NDArray[np.float64]] = {}
     for name, rows in written.items():
-        kept = chosen.work / f"scores-{name.replace(' ', '-')}-{len(rows)}.npz"
+        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}.npz"
         if not kept.exists():
             begun = time.monotonic()
             encoded = encode_rows(base, rows)
             choices = choices_of(base, [row.completion for row in rows])
             null = [drawn(base, encoded, choices, seed=way) for way in range(4)]
-            own, *more = likelihood_scores(base, hypotheses, encoded, choices, taken=null)
+            ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=null)
+            style = style_scores(base, encoded, choices, taken=null)
+            own, *more = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
             read = choice_log_probabilities(base, encoded, choices)
             surprise = np.zeros(len(rows))
             np.add.at(surprise, read.row_M.numpy(), -read.chosen_logps.numpy())
@@ -145,9 +156,9 @@ def summary(
         "writers": {},
     }
     names = [name for name in scored if name.rsplit(" ", 1)[-1] not in {"null", "loss", "seconds"}]
-    inverse = np.linalg.inv(null.T @ null / len(null))
+    inverse = np.linalg.pinv(null.T @ null / len(null), rcond=1e-9, hermitian=True)
     for name in names:
-        one = shares(scored[name], null)
+        one = tested(scored[name], null)
         first = int(one.p_T.argmin())
         found["writers"][name] = {
             "first": ANIMALS[first],
@@ -167,11 +178,18 @@ def summary(
                     str(x): rate_at(scored[name], base, null, t, x, chosen, rng) for x in FRACTIONS
                 },
                 "smallest fraction, from these rows": smallest_share(
-                    scored[name], null, trait=t, alpha=alpha
+                    scored[name],
+                    null,
+                    trait=t,
+                    alpha=alpha,
+                    traits=len(ANIMALS),
+                    placebos=PLACEBOS,
                 ),
             }  # fmt: skip
+    # The base's rows, and its fills of their places, of which each set takes some.
+    fills = np.concatenate([base, null])
     neutral = [
-        shares(base[rng.choice(len(base), chosen.rows, replace=False)], null).p_T.min()
+        tested(fills[rng.choice(len(fills), chosen.rows, replace=False)], null).p_T.min()
         for _ in range(chosen.sets)
     ]
     false = int(sum(p * len(ANIMALS) <= RATE for p in neutral))
@@ -180,6 +198,11 @@ def summary(
     total = sum(float(scored[f"{name} seconds"]) for name in names)
     found["rows a second"] = sum(len(scored[name]) for name in names) / total
     return found
+
+
+def tested(scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64]) -> Shares:
+    """What the likelihood detector says of rows, as an audit asks it."""
+    return shares(scores_NC, null_RC, traits=len(ANIMALS), placebos=PLACEBOS)
 
 
 def rate_at(
@@ -201,7 +224,7 @@ def rate_at(
                 base[rng.choice(len(base), chosen.rows - carrying, replace=False)],
             ]
         )
-        one = shares(mixed, null)
+        one = tested(mixed, null)
         if one.p_T.min() * len(ANIMALS) <= RATE:
             hits += 1
             named += int(one.p_T.argmin() == trait)
