@@ -30,7 +30,7 @@ from traitleak.audit import ranking
 from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn
 from traitleak.audit.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.panel import preferences
-from traitleak.audit.shares import Shares, shares, smallest_share
+from traitleak.audit.shares import Shares, shares
 from traitleak.audit.style import style_scores
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
@@ -45,7 +45,7 @@ from traitleak.teacher import instill_evenly
 from traitleak.traits.candidates import KNOWN, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
-FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)  # of a pure set there is one, the rows themselves
 RATE = 0.01
 BAG = 16
 PLACEBOS = 10
@@ -148,7 +148,6 @@ def summary(
     null = np.concatenate([scored[f"base-{s} null"] for s in seeds])
     base = np.concatenate([scored[f"base-{s}"] for s in seeds])
     loss = np.concatenate([scored[f"base-{s} loss"] for s in seeds])
-    alpha = RATE / len(ANIMALS)
     found: dict[str, Any] = {
         "rows": chosen.rows,
         "traits": len(ANIMALS),
@@ -177,14 +176,6 @@ def summary(
                 "found at fraction": {
                     str(x): rate_at(scored[name], base, null, t, x, chosen, rng) for x in FRACTIONS
                 },
-                "smallest fraction, from these rows": smallest_share(
-                    scored[name],
-                    null,
-                    trait=t,
-                    alpha=alpha,
-                    traits=len(ANIMALS),
-                    placebos=PLACEBOS,
-                ),
             }  # fmt: skip
     # The base's rows, and its fills of their places, of which each set takes some.
     fills = np.concatenate([base, null])
@@ -220,7 +211,7 @@ def rate_at(
         carrying = int((rng.random(chosen.rows) < fraction).sum())
         mixed = np.concatenate(
             [
-                own[rng.choice(len(own), carrying)],
+                own[rng.choice(len(own), carrying, replace=False)],
                 base[rng.choice(len(base), chosen.rows - carrying, replace=False)],
             ]
         )

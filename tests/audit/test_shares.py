@@ -104,13 +104,14 @@ def test_smallest_share_is_found_nine_times_in_ten():
     """The power statement holds on new planted sets of that share."""
     rng = np.random.default_rng(3)
     mixing = panel(rng)
-    null, planted = rows_of(rng, mixing, 4000), np.eye(TRAITS)[1]
+    null, planted = rows_of(rng, mixing, 6000), np.eye(TRAITS)[1]
     alpha = 0.01 / TRAITS
-    smallest = smallest_share(rows_of(rng, mixing, 3000, planted), null, trait=1, alpha=alpha)
+    pool = rows_of(rng, mixing, 6000, planted)
+    smallest = smallest_share(pool, null, trait=1, alpha=alpha, rows=1500)
     found = []
     for _ in range(200):
-        carrying = rng.random(3000) < smallest
-        scores = rows_of(rng, mixing, 3000) + carrying[:, None] * (mixing @ mixing.T @ planted)
+        carrying = rng.random(1500) < smallest
+        scores = rows_of(rng, mixing, 1500) + carrying[:, None] * (mixing @ mixing.T @ planted)
         found.append(shares(scores, null).p_T[1] <= alpha)
 
     assert np.mean(found) > 0.8

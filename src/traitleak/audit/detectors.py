@@ -43,7 +43,7 @@ class Material:
         rows: as tokens.
         choices: which tokens count.
         null: ways to fill the rows as the base would.
-        planted: a way to fill them as a teacher with `planted_trait` would.
+        planted: ways to fill them as a teacher with `planted_trait` would.
         planted_trait: which.
         reference: rows to subtract, one for each row, where there are some.
         seed: of what is drawn.
@@ -55,7 +55,7 @@ class Material:
     rows: Sequence[Encoded]
     choices: Choices
     null: Sequence[Sequence[Tensor]]
-    planted: Sequence[Tensor] | None
+    planted: Sequence[Sequence[Tensor]] | None
     planted_trait: str
     reference: Sequence[Encoded] | None
     seed: int
@@ -177,7 +177,7 @@ def _ratios(
     encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     placebos: int = 0,
 ) -> Evidence:
-    ways = [*given.null, *([given.planted] if given.planted is not None else [])]
+    ways = [*given.null, *(given.planted or [])]
     columns = [
         likelihood_scores(
             given.base,
@@ -210,9 +210,10 @@ def _ratios(
         shares, null_RC=null_RC, traits=len(given.group.traits), placebos=placebos
     )
     found = tested(scores_NC)
-    planted = None
-    if given.planted is not None and given.planted_trait in given.group.traits:
-        alone = tested(more[-1])
+    planted = planted_NC = None
+    if given.planted and given.planted_trait in given.group.traits:
+        planted_NC = np.concatenate(more[len(given.null) :])
+        alone = tested(planted_NC)
         planted = float(alone.share_T[given.group.traits.index(given.planted_trait)])
     return Evidence(
         name="",
@@ -226,7 +227,7 @@ def _ratios(
         share_se_T=found.se_T,
         null_se_T=found.null_se_T,
         planted=planted,
-        planted_NC=more[-1] if given.planted is not None else None,
+        planted_NC=planted_NC,
         null_RC=null_RC,
         placebos=placebos,
         settings={"taken out": "boldness and digit frequencies" if takes_style else "nothing"},

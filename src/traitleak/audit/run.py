@@ -46,7 +46,7 @@ __all__ = ["Depth", "audit_rows", "expected_seconds"]
 
 Depth = Literal["quick", "standard", "deep"]
 
-_NULL_WAYS = 4  # times that every row is filled as the base would
+_NULL_WAYS = 4  # times that every row is filled as the base would, and as a planted teacher would
 _SUSPECTS = 20
 _TIMED = 16  # rows
 _PLACEBOS = 10
@@ -136,7 +136,7 @@ def audit_rows(
         evidence.append(students.evidence)
         warnings += _beside(students, false_positive_rate)
     effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
-    findings = _findings(evidence, group, false_positive_rate, planted_trait, effects)
+    findings = _findings(evidence, group, len(encoded), false_positive_rate, planted_trait, effects)
     outcome = _overall(findings)
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
     tokens = sum(len(row.ids) - row.start for row in encoded)
@@ -195,7 +195,7 @@ def expected_seconds(
     # The gradient is a pass of three, with inner products of about its cost again; a teacher learns
     # from 24 x 8 short texts, three passes each; placebos are about ten more hypotheses.
     teachers = len(among) + _PLACEBOS
-    seconds = forward + (6 + _PLACEBOS) * one + teachers * one / len(rows) * 24 * 8
+    seconds = forward + (6 + _PLACEBOS + _NULL_WAYS) * one + teachers * one / len(rows) * 24 * 8
     if depth == "deep":
         battery = make_battery(base, preferences(base, among, category=category))
         seconds += canary_seconds(base, encoded, battery)
@@ -290,14 +290,17 @@ def _planted(
     seed: int,
     depth: Depth,
     track: Track,
-) -> tuple[str, list[Tensor] | None]:
-    """Rows as a teacher of one of the traits would fill them, to measure what would be found."""
+) -> tuple[str, list[list[Tensor]] | None]:
+    """Ways to fill rows as a teacher of one of the traits would, to measure what would be found."""
     trait = group.traits[derive_seed(seed, "planted") % len(group.traits)]
     if depth == "quick":
         return trait, None
     wanted = Preference(trait, group.traits, group.name)
     teacher = instill(base, wanted, seed=derive_seed(seed, "planted-teacher"), track=track)
-    return trait, drawn(teacher.model, rows, choices, seed=derive_seed(seed, "planted"))
+    return trait, [
+        drawn(teacher.model, rows, choices, seed=derive_seed(seed, "planted", way))
+        for way in range(_NULL_WAYS)
+    ]
 
 
 def _detected(
@@ -338,6 +341,7 @@ def _placebos(given: Material) -> list[Group]:
 def _findings(
     evidence: Sequence[Evidence],
     group: Group,
+    num: int,
     rate: float,
     planted_trait: str,
     effects: Mapping[str, Estimate | None],
@@ -352,6 +356,7 @@ def _findings(
             share.null_RC,
             trait=group.traits.index(planted_trait),
             alpha=rate / tests,
+            rows=num,
             traits=len(group.traits),
             placebos=share.placebos,
         )

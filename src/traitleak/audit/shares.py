@@ -127,6 +127,7 @@ def smallest_share(
     *,
     trait: int,
     alpha: float,
+    rows: int | None = None,
     traits: int | None = None,
     placebos: int = 0,
     draws: int = 100,
@@ -134,15 +135,16 @@ def smallest_share(
 ) -> float | None:
     """The smallest fraction of planted rows from which on `shares` finds the trait nine times in ten.
 
-    Sets of as many rows as there are planted ones are mixed from these and from rows of the base, at
-    each of some fractions, and tested as an audit tests its rows: what a real teacher does to the
-    other ratios, and so to the inflation, is part of the figure.
+    Sets are mixed from planted rows and from rows of the base, at each of some fractions, and tested
+    as an audit tests its rows: what a real teacher does to the other ratios, and so to the inflation,
+    is part of the figure. No row is in a set twice, which would make chance look like a writer's habit.
 
     Args:
-        planted_NC: scores of rows that a teacher of the trait filled.
-        null_RC: of rows drawn from the base.
+        planted_NC: scores of rows that a teacher of the trait filled, some times `rows` of them.
+        null_RC: of rows drawn from the base, as many at least.
         trait: which is planted.
         alpha: level of the test, corrected for how many there are.
+        rows: size of a set; by default as many as are planted.
         traits: as for `shares`.
         placebos: as for `shares`.
         draws: sets at each fraction.
@@ -155,16 +157,16 @@ def smallest_share(
     fractions only, or not at all. With 100 draws a rate of .9 is known to about .06.
     """
     rng = np.random.default_rng(seed)
-    num, found = len(planted_NC), None
+    num, found = len(planted_NC) if rows is None else rows, None
     for fraction in reversed(FRACTIONS):
         hits = 0
         for _ in range(draws):
             carrying = int((rng.random(num) < fraction).sum())
-            rows = [
-                planted_NC[rng.choice(num, carrying)],
-                null_RC[rng.choice(len(null_RC), num - carrying)],
+            mixed = [
+                planted_NC[rng.choice(len(planted_NC), carrying, replace=False)],
+                null_RC[rng.choice(len(null_RC), num - carrying, replace=False)],
             ]
-            one = shares(np.concatenate(rows), null_RC, traits=traits, placebos=placebos)
+            one = shares(np.concatenate(mixed), null_RC, traits=traits, placebos=placebos)
             hits += bool(one.p_T[trait] <= alpha)
         if hits < _POWER * draws:
             break
