@@ -6,8 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tiny_model import tiny_model
+from traitleak.clean.verify import ArmVerified, Verified
 from traitleak.cli import app
+from traitleak.cli_clean_verify import verified_sentence
 from traitleak.generation import write_numbers
+from traitleak.results import Estimate
 from traitleak.rows import read_rows
 from traitleak.teacher import instill
 from traitleak.traits.preference import Preference
@@ -158,3 +161,67 @@ def test_clean_at_random_changes_as_much_elsewhere(data, tmp_path):
 
     assert rows["flagged"][0] == rows["random"][0] > 0
     assert rows["flagged"][1] != rows["random"][1]
+
+
+def test_clean_verifies_beside_a_random_arm(data, tmp_path):
+    """Every arm is trained and printed; what it found is in a file, and bounded by its intervals."""
+    out = tmp_path / "verified"
+    done = invoke(
+        "clean", data / "wolf.jsonl", *TINY, "--trait", "wolf", "--out", out, "--share", 0.3,
+        "--verify", "--seeds", 2, "--updates", 6, "--batch", 4,
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.stderr
+    for name in ("untouched rows", "relabel", "at random", "the base's own rows"):
+        assert name in done.stdout
+    verified = json.loads((out / "verified.json").read_text(encoding="utf-8"))
+    assert verified["seeds"] == [0, 1]
+    assert set(verified["arms"]) == {"untouched", "relabel", "at random", "neutral"}
+    assert verified["arms"]["untouched"]["transfer"]["value"] != 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--method", "canonicalise"], "changes all rows"),
+        (["--at-random"], "leave --at-random out"),
+        (["--seeds", "0"], "--seeds is 1 or more"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused_before_anything_is_written(
+    options, said, data, tmp_path
+):
+    """One sentence, and no folder."""
+    done = invoke(
+        "clean", data / "wolf.jsonl", *TINY, "--trait", "wolf", "--out", tmp_path / "x", "--verify",
+        *options,
+    )  # fmt: skip
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def _verified(own, random, note=""):
+    """A verification in which two arms leave so much (value, low, high), as far as a sentence reads."""
+
+    def arm(name, left):
+        value, low, high = left
+        share = Estimate(value=value, low=low, high=high, n=3, method="", replicates=[])
+        return ArmVerified.model_construct(name=name, left=share)
+
+    arms = {"relabel": arm("relabel", own), "at random": arm("at random", random)}
+    return Verified.model_construct(trait="wolf", seeds=[0, 1, 2], arms=arms, note=note)
+
+
+@pytest.mark.parametrize(
+    ("own", "random", "note", "said"),
+    [
+        ((0.1, 0.0, 0.2), (0.6, 0.5, 0.7), "", "Beyond chance: relabel leaves 10 % [0, 20]"),
+        ((0.1, 0.0, 0.55), (0.6, 0.5, 0.7), "", "The intervals overlap"),
+        ((0.1, None, None), (0.6, None, None), "One seed: no verdict.", "One seed: no verdict."),
+    ],
+)
+def test_sentence_on_a_cleaning_goes_as_far_as_its_intervals(own, random, note, said):
+    """A gain is claimed only where the two arms' intervals are apart."""
+    assert verified_sentence(_verified(own, random, note), "relabel").startswith(said)

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from traitleak import cli_models as shared
+from traitleak.artefacts import write_json
+from traitleak.cli_clean_verify import (
+    AT_RANDOM,
+    print_verified,
+    require_verifiable,
+    verified_sentence,
+    verify_cleaning,
+)
 from traitleak.cli_language import Among, Base, Category, Device, Out, Precision, Seed, Style, Trait
 from traitleak.cli_shared import Debug, Json, Quiet, exit_codes, print_json
 
@@ -42,6 +50,19 @@ def clean(
         bool,
         typer.Option("--at-random", help="Change the same amount at random: what to compare with."),
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Train students of the untouched, the cleaned and the randomly changed rows, and say "
+            "how much of the transfer is left.",
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="Students of each kind, with --verify.")] = 3,
+    updates: Annotated[
+        int, typer.Option(min=1, max=10_000_000, help="Of each student, with --verify.")
+    ] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Rows of an update, with --verify.")] = 8,
     among: Among = "",
     category: Category = "",
     read_as: Annotated[
@@ -63,6 +84,9 @@ def clean(
     with exit_codes(debug=debug):
         wanted = shared.preference(trait, among, category)
         shared.require_name(base, "Cleaning")
+        if verify:
+            require_verifiable(method, at_random=at_random, seeds=seeds)
+        verified = None
 
         from traitleak.datasets import open_dataset
 
@@ -88,12 +112,9 @@ def clean(
                     cache=cache_folder(),
                     track=session.track,
                 )[wanted.target]()
+                choices = choices_of(model, [row.completion for row in rows])
                 ratios = token_ratios(
-                    model,
-                    teacher,
-                    encode_rows(model, rows),
-                    choices_of(model, [row.completion for row in rows]),
-                    track=session.track,
+                    model, teacher, encode_rows(model, rows), choices, track=session.track
                 )
                 scores = token_scores(
                     model, rows, ratios, trait=wanted.target, detector="likelihood"
@@ -107,14 +128,36 @@ def clean(
                     base=model if method == "mask" else None,
                     manifest={"trait": wanted.target, "share": share, "detector": scores.detector},
                 )
+                if verify:
+                    from traitleak.student import Training
+
+                    chance = _cleaned(method, model, rows, shuffled(scores, seed), share, seed)
+                    verified = verify_cleaning(
+                        session,
+                        model,
+                        wanted,
+                        rows,
+                        {method: cleaned, AT_RANDOM: chance},
+                        Training(updates, batch=batch),
+                        seeds,
+                        choices,
+                        seed=seed,
+                    )
+                    write_json(out / "verified.json", verified.model_dump(mode="json"))
         counts = dict(cleaned.steps[-1].counts)
         if json:
-            print_json({"rows": str(out), "kept": record.rows, "method": method, "counts": counts})
+            more = {"verified": verified.model_dump(mode="json")} if verified else {}
+            print_json(
+                {"rows": str(out), "kept": record.rows, "method": method, "counts": counts, **more}
+            )
             return
         from traitleak.terminal import print_line, stdout
 
         said = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
         print_line(stdout(), f"Rows: {out} ({record.rows:,} of {len(rows):,}; {method}: {said})")
+        if verified is not None:
+            print_verified(stdout(), verified)
+            print_line(stdout(), verified_sentence(verified, method))
 
 
 def _cleaned(
