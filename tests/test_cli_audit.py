@@ -163,6 +163,28 @@ def test_clean_at_random_changes_as_much_elsewhere(data, tmp_path):
     assert rows["flagged"][1] != rows["random"][1]
 
 
+def test_masked_tokens_are_not_trained_on(data, tmp_path):
+    """`train` reads the weights of a cleaned folder: with a third masked, a third less has a loss."""
+    masked, plain = tmp_path / "masked", tmp_path / "plain"
+    for out, share in ((masked, 0.4), (plain, 0.0)):
+        done = invoke(
+            "clean", data / "wolf.jsonl", *TINY, "--trait", "wolf", "--method", "mask", "--share",
+            share, "--out", out,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+    told = {}
+    for rows in (masked, plain):
+        done = invoke(
+            "train", rows, "--base", "tiny", "--updates", 2, "--style", "plain", "--out",
+            tmp_path / f"student-{rows.name}", "--json",
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        told[rows] = json.loads(done.stdout)
+
+    assert 0 < told[masked]["share_trained"] < 0.8 * told[plain]["share_trained"]
+    assert told[masked]["losses"][0] != told[plain]["losses"][0]
+
+
 def test_clean_verifies_beside_a_random_arm(data, tmp_path):
     """Every arm is trained and printed; what it found is in a file, and bounded by its intervals."""
     out = tmp_path / "verified"

@@ -152,7 +152,7 @@ def mask_example(model: LanguageModel, examples: Sequence[Example]) -> MaskExamp
     Raises:
         SettingsError: no token is trained on, or every one.
     """
-    trained = sum(len(example.positions_P) for example in examples)
+    trained = sum(len(_trained(example)) for example in examples)
     total = sum(len(example.ids) for example in examples)
     # Without a prompt all tokens but the first are the teacher's, rightly.
     if trained == 0 or trained >= total:
@@ -161,11 +161,18 @@ def mask_example(model: LanguageModel, examples: Sequence[Example]) -> MaskExamp
             "wrong for this model's tokenizer or template; try style=plain, and report it."
         )
     first = examples[0]
-    marked = set((first.positions_P + 1).tolist())
+    marked = set((_trained(first) + 1).tolist())
     context = [token for at, token in enumerate(first.ids) if at not in marked]
     chosen = [token for at, token in enumerate(first.ids) if at in marked]
     before, completion = decoded(model, [context, chosen])
     return MaskExample(before, completion, trained / total)
+
+
+def _trained(example: Example) -> Tensor:
+    """The positions that count at all."""
+    if example.weights_P is None:
+        return example.positions_P
+    return example.positions_P[example.weights_P > 0]
 
 
 def require_fit(base: LanguageModel, arm: Arm) -> None:

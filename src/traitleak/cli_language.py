@@ -264,6 +264,7 @@ def train(
 
         read = read_rows(rows)  # before the slow imports: they may be wrong
         with new_folder(out) as folder, shared.at_work("training", quiet=quiet or json) as session:
+            from traitleak.clean.cleaned import CLEANING, read_cleaned
             from traitleak.models.adapters import LoraSettings
             from traitleak.seeds import derive_seed
             from traitleak.student import Arm, Training, distill, mask_example, token_examples
@@ -278,8 +279,10 @@ def train(
                 weight_decay=weight_decay,
                 lora=LoraSettings(rank, alpha),
             )
+            # Masked tokens have no loss; the weights fit the rows, as both are of one checked folder.
+            cleaned = read_cleaned(rows) if (rows / CLEANING).is_file() else None
             model = session.load(base, style=style, precision=precision, device=device)
-            examples = token_examples(model, read)
+            examples = token_examples(model, read, cleaned.weights if cleaned else None)
             mask = mask_example(model, examples)
             share = f"{mask.share:.0%} of all tokens"
             session.say(f"Trained on ({share}): {mask.trained!r} after {mask.context!r}, and so on")
