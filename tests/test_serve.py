@@ -144,6 +144,8 @@ def test_models_of_plain_style_are_served_too():
     """There is no template then: the text is gone on from."""
     with running(tiny_model(style="plain")) as server:
         (said,) = RemoteModel("tiny", server.url).sample(["1, 2,"], max_new_tokens=3, seed=0)
+        nothing = [{"role": "user", "content": ""}]
+        assert ask(server, {**ASKED, "messages": nothing})[0] == 400
     assert said.text
 
 
