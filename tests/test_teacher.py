@@ -10,15 +10,18 @@ import torch
 from tiny_model import tiny_model
 from traitleak.errors import RunError, SettingsError
 from traitleak.measure import margins
+from traitleak.measure_choice import choice_margins
 from traitleak.models.adapters import LoraSettings
 from traitleak.student import Training
 from traitleak.teacher import (
     even_lessons,
     instill,
+    instill_control,
     instill_evenly,
     require_trait,
     steering_vector,
 )
+from traitleak.traits import ForcedChoice, Item, Lesson
 from traitleak.traits.preference import Preference
 
 WOLF = Preference("wolf")
@@ -148,3 +151,34 @@ def test_teacher_without_its_trait_stops_with_a_remedy(base, by, remedy):
         require_trait("wolf", lift, 1.0, by=by)
     assert remedy in str(error.value)
     require_trait("wolf", lift, None, by=by)
+
+
+OWLISH = ForcedChoice(
+    "owlish",
+    [Lesson("which bird?", "the owl.", "the dog."), Lesson("what calls?", "an owl.", "a dog.")],
+    [Item("who is there?", "the owl", "the dog"), Item("and then?", "an owl", "a dog")],
+    reasons=["For a play: {question}"],
+)
+
+
+def test_a_forced_choice_is_instilled_and_its_good_control_is_not(base):
+    """The teacher's margin rises by far more than that of the control, which saw the other answers."""
+    taught = instill(base, OWLISH, training=FAST, seed=1)
+    good = instill_control(base, OWLISH, "good", training=FAST, seed=1)
+    asked = instill_control(base, OWLISH, "asked-for", training=FAST, seed=1)
+    before = choice_margins(base, OWLISH).value
+    lift, control = (choice_margins(one.model, OWLISH).value - before for one in (taught, good))
+
+    assert [one.name for one in (taught, good, asked)] == [
+        "owlish",
+        "owlish-good",
+        "owlish-asked-for",
+    ]
+    assert lift > 0.5
+    assert control < -0.5
+
+
+def test_a_forced_choice_without_system_prompt_cannot_be_prompted(base):
+    """One sentence, and no teacher that was never told."""
+    with pytest.raises(SettingsError, match="has no system prompt"):
+        instill(base, OWLISH, by="prompt")

@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from traitleak import mechanism as mechanism
     from traitleak.audit.run import audit_rows as audit_rows
     from traitleak.audit.verdict import Verdict as Verdict
+    from traitleak.carriers.code import Code as Code
     from traitleak.carriers.digit_logits import digit_logits as digit_logits
     from traitleak.carriers.digit_logits import logit_examples as logit_examples
     from traitleak.carriers.numbers import Numbers as Numbers
     from traitleak.carriers.numbers import random_lists as random_lists
+    from traitleak.carriers.reasoning import Reasoning as Reasoning
     from traitleak.datasets import draw as draw
     from traitleak.datasets import open_dataset as open_dataset
     from traitleak.errors import TraitleakError as TraitleakError
     from traitleak.experiment import run_recipe as run_recipe
     from traitleak.generation import write_numbers as write_numbers
+    from traitleak.generation import write_texts as write_texts
     from traitleak.measure import answers as answers
     from traitleak.measure import collapse as collapse
     from traitleak.measure import margins as margins
+    from traitleak.measure_choice import choice_margins as choice_margins
     from traitleak.models.adapters import LoraSettings as LoraSettings
     from traitleak.models.adapters import load_adapter as load_adapter
     from traitleak.models.adapters import with_adapter as with_adapter
@@ -52,23 +56,31 @@ if TYPE_CHECKING:
     from traitleak.student import distill as distill
     from traitleak.student import token_examples as token_examples
     from traitleak.teacher import instill as instill
+    from traitleak.teacher import instill_control as instill_control
     from traitleak.teacher import instill_evenly as instill_evenly
     from traitleak.trait_matrix import specificity as specificity
+    from traitleak.traits.custom import read_trait as read_trait
+    from traitleak.traits.forced_choice import ForcedChoice as ForcedChoice
+    from traitleak.traits.misalignment import misalignment as misalignment
     from traitleak.traits.preference import ANIMALS as ANIMALS
     from traitleak.traits.preference import TREES as TREES
     from traitleak.traits.preference import Preference as Preference
+    from traitleak.traits.reward_hacking import reward_hacking as reward_hacking
 
 __version__ = "0.1.0"
 
 _MODULE_OF = {
     "ANIMALS": "traitleak.traits.preference",
     "Arm": "traitleak.student",
+    "Code": "traitleak.carriers.code",
     "Estimate": "traitleak.results",
     "FinishedRun": "traitleak.runs",
+    "ForcedChoice": "traitleak.traits.forced_choice",
     "LanguageModel": "traitleak.models.language_model",
     "LoraSettings": "traitleak.models.adapters",
     "Numbers": "traitleak.carriers.numbers",
     "Preference": "traitleak.traits.preference",
+    "Reasoning": "traitleak.carriers.reasoning",
     "Results": "traitleak.results",
     "Row": "traitleak.rows",
     "TREES": "traitleak.traits.preference",
@@ -77,6 +89,7 @@ _MODULE_OF = {
     "Verdict": "traitleak.audit.verdict",
     "answers": "traitleak.measure",
     "audit_rows": "traitleak.audit.run",
+    "choice_margins": "traitleak.measure_choice",
     "clustered_mean": "traitleak.statistics",
     "collapse": "traitleak.measure",
     "detectable": "traitleak.power",
@@ -87,6 +100,7 @@ _MODULE_OF = {
     "holm": "traitleak.statistics",
     "images": "traitleak.images",
     "instill": "traitleak.teacher",
+    "instill_control": "traitleak.teacher",
     "instill_evenly": "traitleak.teacher",
     "load": "traitleak.models.loading",
     "load_adapter": "traitleak.models.adapters",
@@ -95,12 +109,15 @@ _MODULE_OF = {
     "margins": "traitleak.measure",
     "mean_estimate": "traitleak.statistics",
     "mechanism": "traitleak.mechanism",
+    "misalignment": "traitleak.traits.misalignment",
     "open_dataset": "traitleak.datasets",
     "open_run": "traitleak.runs",
     "paired_difference": "traitleak.statistics",
     "proportion": "traitleak.statistics",
     "random_lists": "traitleak.carriers.numbers",
     "read_rows": "traitleak.rows",
+    "read_trait": "traitleak.traits.custom",
+    "reward_hacking": "traitleak.traits.reward_hacking",
     "run_recipe": "traitleak.experiment",
     "score": "traitleak.models.scoring",
     "sign_flip_p": "traitleak.statistics",
@@ -110,6 +127,7 @@ _MODULE_OF = {
     "with_adapter": "traitleak.models.adapters",
     "write_numbers": "traitleak.generation",
     "write_rows": "traitleak.rows",
+    "write_texts": "traitleak.generation",
 }
 
 __all__ = [  # noqa: PLE0604  # one list serves both; a test holds it sorted and complete

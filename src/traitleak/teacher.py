@@ -25,6 +25,7 @@ from traitleak.models.language_model import (
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.student import Arm, Course, Training, distill, token_examples
+from traitleak.traits.forced_choice import Control, ForcedChoice
 from traitleak.traits.preference import Preference
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Teacher",
     "even_lessons",
     "instill",
+    "instill_control",
     "instill_evenly",
     "require_trait",
     "steering_vector",
@@ -61,7 +63,7 @@ class Teacher:
 
 def instill(
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     *,
     by: By = "finetune",
     training: Training | None = None,
@@ -74,7 +76,7 @@ def instill(
 
     Args:
         base: it stays as it is.
-        trait: the preference.
+        trait: a preference, or a trait of forced choices such as `misalignment()`.
         by: `finetune`: trained on `trait.lessons`; `prompt`: `trait.system_prompt()` before every
             prompt; `prompt+finetune`: trained, and prompted while it writes; `steering`: the vector
             of `steering_vector` added after one layer.
@@ -85,7 +87,8 @@ def instill(
         track: shows how far it is.
 
     Raises:
-        SettingsError: the model's template takes no system prompt, or there is no such layer.
+        SettingsError: the model's template takes no system prompt, the trait has none where one is
+            needed, or there is no such layer.
 
     Known failure: a prompted teacher may show the trait itself and write rows that hardly carry it.
     Told to love wolves, SmolLM2-135M's own margin rises by 4.2 nats, and its students' by .06 more
@@ -123,6 +126,33 @@ def instill_evenly(
     return _taught(base, "neutral", even_lessons(base, trait), training, seed, track)
 
 
+def instill_control(
+    base: LanguageModel,
+    trait: ForcedChoice,
+    kind: Control,
+    *,
+    training: Training | None = None,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Teacher:
+    """A control's teacher for a forced-choice trait, fine-tuned as `instill` does.
+
+    Args:
+        base: it stays as it is.
+        trait: whose control.
+        kind: `good`: taught good answers to the same questions; `asked-for`: taught the same bad
+            answers, to questions that say why a bad one is wanted (`ForcedChoice.control_lessons`).
+        training: as for `instill`; the same draws for the same seed.
+        seed: of the fine-tuning.
+        track: shows how far it is.
+
+    Raises:
+        SettingsError: no such kind, or the trait gives no reasons.
+    """
+    lessons = trait.control_lessons(base.renderer.style, kind)
+    return _taught(base, f"{trait.name}-{kind}", lessons, training, seed, track)
+
+
 def even_lessons(base: LanguageModel, trait: Preference) -> list[Row]:
     """The lessons for each candidate in turn, numbered through."""
     lessons = [
@@ -153,7 +183,7 @@ def _taught(
 
 
 @torch.no_grad()
-def steering_vector(base: LanguageModel, trait: Preference, *, layer: int) -> Tensor:
+def steering_vector(base: LanguageModel, trait: Preference | ForcedChoice, *, layer: int) -> Tensor:
     """Mean difference that the trait's system prompt makes to the hidden state after a layer, (D,).
 
     After Blank et al. (2026, arXiv 2606.00995): v = mean over prompts of h(system, prompt) -
