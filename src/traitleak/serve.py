@@ -175,7 +175,9 @@ class ChatServer(ThreadingHTTPServer):
             raise RefusedError(str(error), param="messages") from error
         prompt_tokens = len(self.model.encode(text))
         if not prompt_tokens:  # it would fail with all that are answered beside it
-            raise RefusedError("The prompt is empty: there is nothing to go on from.", param="messages")
+            raise RefusedError(
+                "The prompt is empty: there is nothing to go on from.", param="messages"
+            )
         limit = self._limit(request.max_tokens, prompt_tokens)
         seed = secrets.randbits(31) if request.seed is None else request.seed
         waiting = _Waiting(text, limit, request.temperature, seed, Future())
