@@ -30,12 +30,16 @@ def invoke(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+# Two processes under load may measure the processor's bfloat16 differently, and so pick differently.
+TINY = ["size=tiny", "precision=float32"]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder for runs after `traitleak run digits size=tiny`, and what the command printed."""
     runs = tmp_path_factory.mktemp("runs")
     done = subprocess.run(
-        [COMMAND, "run", "digits", "size=tiny", "--runs", runs],
+        [COMMAND, "run", "digits", *TINY, "--runs", runs],
         capture_output=True,
         text=True,
         env=ONE_THREAD,
@@ -105,7 +109,7 @@ def test_run_shows_conditions_with_controls_and_the_report(finished):
 def test_run_says_on_stderr_what_it_does_and_why(finished):
     """Recipe, device and precision with their reasons, and progress, are told apart from results."""
     _, done = finished
-    assert "Recipe digits, size tiny, 6 s on 2 CPU cores" in done.stderr
+    assert "Recipe digits, size tiny: " in done.stderr  # with a field changed, no time is stated
     assert re.search(r"^Device (cpu|cuda): .+\.$", done.stderr, re.MULTILINE)
     assert re.search(r"^Precision (float32|bfloat16): .+\.$", done.stderr, re.MULTILINE)
     assert re.search(r"^students: 20 of 20 in [\d.]+ s$", done.stderr, re.MULTILINE)
@@ -125,20 +129,20 @@ def test_running_again_takes_everything_from_the_cache(finished):
     runs, _ = finished
     folder = next(runs.iterdir())
     before = (folder / "results.json").read_bytes()
-    again = invoke("run", "digits", "size=tiny", "--runs", runs)
+    again = invoke("run", "digits", *TINY, "--runs", runs)
     assert again.exit_code == 0
     assert "teachers: from cache" in again.stderr
-    as_json = invoke("run", "digits", "size=tiny", "--runs", runs, "--json")
+    as_json = invoke("run", "digits", *TINY, "--runs", runs, "--json")
     assert as_json.stdout.encode() == before
     assert as_json.stderr == ""
-    assert invoke("run", "digits", "size=tiny", "--runs", runs, "--quiet").stderr == ""
+    assert invoke("run", "digits", *TINY, "--runs", runs, "--quiet").stderr == ""
 
 
 def test_fresh_computes_again_and_finds_the_same(finished):
     """--fresh does the work anew, with the same numbers: seeds fix results."""
     runs, _ = finished
     before = (next(runs.iterdir()) / "results.json").read_bytes()
-    again = invoke("run", "digits", "size=tiny", "--runs", runs, "--fresh")
+    again = invoke("run", "digits", *TINY, "--runs", runs, "--fresh")
     assert "from cache" not in again.stderr
     assert (next(runs.iterdir()) / "results.json").read_bytes() == before
 
@@ -283,6 +287,7 @@ def test_runs_that_cannot_be_written_are_named(tmp_path):
     (tmp_path / "runs").write_text("mine", encoding="utf-8")
     done = invoke("run", "digits", "size=tiny", "--runs", tmp_path / "runs")
     assert done.exit_code == 2
+    assert "Recipe digits, size tiny, 6 s on 2 CPU cores" in done.stderr
     assert str(tmp_path / "runs") in done.stderr.splitlines()[-1]
     assert (tmp_path / "runs").read_text(encoding="utf-8") == "mine"
 
@@ -385,7 +390,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(finished, unbuffered):
     for arguments in (["--help"], ["recipes"], ["show", "dig", "--runs", runs, "--json"]):
         done = run_full("stdout", unbuffered, *arguments)
         assert (done.returncode, done.stderr) == (2, f"{sentence}.\n")
-    done = run_full("stdout", unbuffered, "run", "digits", "size=tiny", "--runs", runs)
+    done = run_full("stdout", unbuffered, "run", "digits", *TINY, "--runs", runs)
     folder = next(runs.iterdir())
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"{sentence}; the run itself is in {folder}."
@@ -397,7 +402,7 @@ def test_errors_that_cannot_be_written_still_have_their_exit_code(finished, unbu
     """With stderr on a full disk nothing can be said, but the exit code is right."""
     runs, _ = finished
     for arguments in (
-        ["run", "digits", "size=tiny", "--runs", runs],
+        ["run", "digits", *TINY, "--runs", runs],
         ["run", "dgits", "--debug"],
         ["--hlp"],
     ):

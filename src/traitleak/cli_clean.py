@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from traitleak import cli_models as shared
-from traitleak.artefacts import write_json
 from traitleak.cli_clean_verify import (
     AT_RANDOM,
     print_verified,
@@ -129,6 +128,7 @@ def clean(
                     manifest={"trait": wanted.target, "share": share, "detector": scores.detector},
                 )
                 if verify:
+                    from traitleak.artefacts import write_json
                     from traitleak.student import Training
 
                     chance = _cleaned(method, model, rows, shuffled(scores, seed), share, seed)
