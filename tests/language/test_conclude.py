@@ -219,6 +219,8 @@ def test_other_base_and_context_are_compared_with_their_own_neutral(tmp_path):
     assert other.difference.value == pytest.approx(0.1)
     more = difference(found, "transfer", "transfer to the other base")
     assert more.difference.value == pytest.approx(2.1 - 0.1)
+    assert "Transfer to the other base: +0.1" in found.answer
+    assert "What the rows do in the prompt: +0.05" in found.answer
     assert difference(
         found, "transfer", "what the rows do in the prompt"
     ).difference.value == pytest.approx(2.05)

@@ -107,6 +107,7 @@ def answer(
     first = all_findings[0]
     said = [
         _lead(recipe, all_findings, subliminal=leaks.holds is True),
+        _elsewhere(first),
         _unwilling_teacher(found, first.target),
         _in_answers(found, first.target),
         _collapsed(found, first.target),
@@ -130,6 +131,15 @@ def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, sublimi
     moved = _moved(recipe, first, first.neutral, tell_floor=verdict == "found")
     power = _power(first.neutral.comparison.difference) if verdict == "null" else []
     return " ".join([lead, f"{moved}{_further(rest)}.", *power])
+
+
+def _elsewhere(first: TargetFindings) -> str:
+    """What the same rows did to another base, or to the base that only reads them; with intervals."""
+    return " ".join(
+        f"{more.control.capitalize()}: {_difference(own)}."
+        for own, more in first.pairs
+        if more is not None and own.difference.low is not None
+    )
 
 
 def _found(recipe: LanguageRecipe, first: TargetFindings, what: str) -> str:
