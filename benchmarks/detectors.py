@@ -72,8 +72,8 @@ def main() -> None:
     print(text)
 
 
-def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[Row]]:
-    """Rows of every writer, by name; the name's first part says what it carries."""
+def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
+    """Rows of the recipe's teachers and of the base, by name; written where they are not there yet."""
     size = ["size=tiny"] if chosen.base == "tiny" else []
     recipe = load_recipe(
         "wolf-smollm2-tokens", [*size, f"base={chosen.base}", f"seeds={chosen.seeds}"]
@@ -87,6 +87,12 @@ def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[R
         for name in ("wolf", "lion", "neutral"):
             rows = read_rows(chosen.work / f"written-{name}-{seed}")[: chosen.rows]
             found[f"{'base' if name == 'neutral' else name}-{seed}"] = rows
+    return found
+
+
+def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[Row]]:
+    """Rows of every writer, by name; the name's first part says what it carries."""
+    found = taught_writers(chosen)
     prompts = [row.prompt for row in found["base-0"]]
     count = len(found["base-0"][0].completion.split(","))
     rng = np.random.default_rng(5)
