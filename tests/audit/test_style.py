@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tiny_model import tiny_model
-from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn
+from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn, drawn_ways
 from traitleak.audit.style import style_scores
 from traitleak.generation import write_numbers
 from traitleak.models.batches import encode_rows
@@ -84,3 +84,16 @@ def test_text_has_boldness_alone(base):
     rows = [Row(n, "Say:", f" word {n} and more") for n in range(4)]
 
     assert scored(base, rows)[0].shape == (4, 1)
+
+
+def test_several_ways_to_fill_are_drawn_in_one_pass(base):
+    """They are what each seed gives by itself."""
+    rows = write_numbers(base, PROMPTS[:9], teacher="base", count=4, seed=1)
+    encoded = encode_rows(base, rows)
+    choices = choices_of(base, [row.completion for row in rows])
+    ways = drawn_ways(base, encoded, choices, seeds=[5, 6])
+
+    for seed, way in zip((5, 6), ways, strict=True):
+        alone = drawn(base, encoded, choices, seed=seed)
+        assert all(torch.equal(a, b) for a, b in zip(way, alone, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(*ways, strict=True))

@@ -22,7 +22,14 @@ from traitleak.models.language_model import LanguageModel, hidden_states, logits
 from traitleak.progress import Track, untracked
 from traitleak.seeds import derive_seed
 
-__all__ = ["ChoiceLogits", "Choices", "choice_log_probabilities", "choices_of", "drawn"]
+__all__ = [
+    "ChoiceLogits",
+    "Choices",
+    "choice_log_probabilities",
+    "choices_of",
+    "drawn",
+    "drawn_ways",
+]
 
 _TOKENS = 2048  # of a batch
 _LISTS = 0.95  # share of completions that must be lists of numbers and nothing else
@@ -79,7 +86,6 @@ class ChoiceLogits:
         return self.logps_MK.gather(1, self.chosen_M[:, None]).squeeze(1)
 
 
-@torch.no_grad()
 def drawn(
     writer: LanguageModel,
     rows: Sequence[Encoded],
@@ -104,14 +110,32 @@ def drawn(
     Returns:
         For each row what would be its part of `ChoiceLogits.chosen_M`.
     """
-    found: list[Tensor] = [torch.empty(0, dtype=torch.long)] * len(rows)
+    return drawn_ways(writer, rows, choices, seeds=[seed], track=track)[0]
+
+
+@torch.no_grad()
+def drawn_ways(
+    writer: LanguageModel,
+    rows: Sequence[Encoded],
+    choices: Choices,
+    *,
+    seeds: Sequence[int],
+    track: Track = untracked,
+) -> list[list[Tensor]]:
+    """What `drawn` gives for each of some seeds, in one forward pass for all of them."""
+    found = [[torch.empty(0, dtype=torch.long)] * len(rows) for _ in seeds]
     batches = list(by_length([len(row.ids) for row in rows], _TOKENS))
-    generator = torch.Generator(device=writer.device).manual_seed(derive_seed(seed, "drawn"))
+    generators = [
+        torch.Generator(device=writer.device).manual_seed(derive_seed(seed, "drawn"))
+        for seed in seeds
+    ]
     for batch in track(batches, "planting", len(batches)):
         read = choice_log_probabilities(writer, [rows[index] for index in batch], choices)
-        chosen_M = torch.multinomial(read.logps_MK.exp(), 1, generator=generator).squeeze(1)
-        for number, index in enumerate(batch):
-            found[index] = chosen_M[read.row_M == number]
+        chances_MK = read.logps_MK.exp()
+        for way, generator in zip(found, generators, strict=True):
+            chosen_M = torch.multinomial(chances_MK, 1, generator=generator).squeeze(1)
+            for number, index in enumerate(batch):
+                way[index] = chosen_M[read.row_M == number]
     return found
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from traitleak.audit.battery import make_battery
 from traitleak.audit.canary import Canary, canary, canary_seconds
-from traitleak.audit.choices import Choices, choices_of, drawn
+from traitleak.audit.choices import Choices, choices_of, drawn, drawn_ways
 from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
 from traitleak.audit.influence import token_influence
 from traitleak.audit.panel import Group, preferences
@@ -122,10 +122,8 @@ def audit_rows(
     warnings: list[str] = []
     beside, said = _reference(base, kept, reference, seed, warnings)
     ways = _NULL_WAYS * (2 if depth == "deep" else 1)
-    null = [
-        drawn(base, encoded, choices, seed=derive_seed(seed, "null", way), track=track)
-        for way in range(ways)
-    ]
+    seeds = [derive_seed(seed, "null", way) for way in range(ways)]
+    null = drawn_ways(base, encoded, choices, seeds=seeds, track=track)
     planted_trait, planted = _planted(base, group, encoded, choices, seed, depth, track)
     given = Material(
         base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
@@ -189,13 +187,13 @@ def expected_seconds(
     begun = time.monotonic()
     drawn(base, encoded, choices, seed=0)
     one = (time.monotonic() - begun) / len(encoded) * len(rows)
-    forward = one * (len(among) + 2 + _NULL_WAYS * (2 if depth == "deep" else 1))
+    forward = one * (len(among) + 3)
     if depth == "quick":
         return forward
     # The gradient is a pass of three, with inner products of about its cost again; a teacher learns
     # from 24 x 8 short texts, three passes each; placebos are about ten more hypotheses.
     teachers = len(among) + _PLACEBOS
-    seconds = forward + (6 + _PLACEBOS + _NULL_WAYS) * one + teachers * one / len(rows) * 24 * 8
+    seconds = forward + (7 + _PLACEBOS) * one + teachers * one / len(rows) * 24 * 8
     if depth == "deep":
         battery = make_battery(base, preferences(base, among, category=category))
         seconds += canary_seconds(base, encoded, battery)
@@ -297,10 +295,8 @@ def _planted(
         return trait, None
     wanted = Preference(trait, group.traits, group.name)
     teacher = instill(base, wanted, seed=derive_seed(seed, "planted-teacher"), track=track)
-    return trait, [
-        drawn(teacher.model, rows, choices, seed=derive_seed(seed, "planted", way))
-        for way in range(_NULL_WAYS)
-    ]
+    seeds = [derive_seed(seed, "planted", way) for way in range(_NULL_WAYS)]
+    return trait, drawn_ways(teacher.model, rows, choices, seeds=seeds)
 
 
 def _detected(
