@@ -160,6 +160,17 @@ def test_no_rows_left_names_the_filter():
         filters.apply(rows, [filters.numbers_format(), filters.unfinished()])
 
 
+def test_no_rows_may_be_left_where_that_is_asked_for():
+    """The table still says what was dropped, and why; later filters see nothing."""
+    rules = [filters.numbers_format(), filters.unfinished(), filters.duplicates()]
+    found = filters.apply([row(7, "no"), row(8, "none")], rules, may_be_empty=True)
+
+    assert found.kept == []
+    assert sum(sum(counts.values()) for counts in found.table.values()) == 2
+    with pytest.raises(DataError, match="no rows to filter"):
+        filters.apply([], rules, may_be_empty=True)
+
+
 @pytest.mark.parametrize("rule", [filters.duplicates(), filters.unfinished()])
 def test_no_rows_at_all_are_refused(rule):
     """Filtering nothing is a mistake further up, and is named."""

@@ -9,8 +9,9 @@ from torch import nn
 
 from tiny_model import tiny_model, tiny_network, tiny_tokenizer
 from traitleak.errors import SettingsError
-from traitleak.measure_choice import choice_margins, choice_scores
-from traitleak.measured import Margins
+from traitleak.measure import collapse
+from traitleak.measure_choice import choice_margins, choice_scores, free_answers
+from traitleak.measured import Answers, Margins
 from traitleak.models.chat import make_renderer
 from traitleak.models.language_model import LanguageModel, weights_hash
 from traitleak.student import Arm, Training, distill, token_examples
@@ -183,3 +184,26 @@ def test_scores_that_are_not_finite_are_refused():
     model.network.get_input_embeddings().weight.data.fill_(float("nan"))
     with pytest.raises(SettingsError, match="not finite"):
         choice_margins(model, TRAIT)
+
+
+@pytest.mark.parametrize("style", ["chat", "plain"])
+def test_free_answers_are_as_many_as_asked_for_and_the_same_each_time(style):
+    """S answers to every item's question, finite and reproducible; they survive JSON."""
+    model = wide_model(style)
+    found = free_answers(model, TRAIT, samples=2, seed=3, max_new_tokens=5)
+    again = free_answers(model, TRAIT, samples=2, seed=3, max_new_tokens=5)
+
+    assert found.prompts == tuple(item.question for item in TRAIT.items)
+    assert found.finished_TS.shape == (3, 2)
+    assert found.candidates == ("owlish", "no owlish")
+    assert found.text_TS == again.text_TS
+    assert found.text_TS != free_answers(model, TRAIT, samples=2, seed=4, max_new_tokens=5).text_TS
+    assert Answers.from_json(found.to_json()).text_TS == found.text_TS
+    assert collapse(model, TRAIT, found).num_answers == 6
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 0}, {"max_new_tokens": 0}, {"templates": "stems"}])
+def test_free_answers_of_nothing_are_refused(wrong):
+    """No samples, no tokens, or questions that there are not."""
+    with pytest.raises(SettingsError):
+        free_answers(wide_model("plain"), TRAIT, **{"samples": 1, "seed": 0, **wrong})

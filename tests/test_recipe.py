@@ -28,6 +28,8 @@ from traitleak.recipe import (
 from traitleak.recipe_parts import model_in
 
 ROOT = Path(__file__).parents[1]
+OF_ANSWERS = ["neutral=base", "trait.kind=refusal"]
+WORDS = ["channel=tokens", "carrier.kind=code", "carrier.decoding=free"]
 SHIPPED = [path.stem for path in find_recipes()]
 
 
@@ -275,7 +277,10 @@ def test_wrong_override_is_named_with_what_is_allowed(override, said):
         ("student.seed=3", "unknown key 'student.seed'; did you mean 'seed'?"),
         ("temperature=1", "unknown key 'temperature'; did you mean 'carrier.temperature'?"),
         ("updates=9", "did you mean 'teacher.updates' or 'student.updates'?"),
-        ("trait.zzz=1", "unknown key 'trait.zzz'; the keys of trait are targets, among, category."),
+        (
+            "trait.zzz=1",
+            "unknown key 'trait.zzz'; the keys of trait are kind, file, targets, among",
+        ),
         ("student.updates=x", 'student.updates must be a whole number, not "x".'),
         ("student.updates=0", "student.updates must be at least 1, not 0."),
         ("student.updates=10000001", "student.updates must be at most 10,000,000, not 10000001."),
@@ -301,6 +306,19 @@ def test_wrong_override_is_named_with_what_is_allowed(override, said):
         ("trait.targets=[owl, owl]", "trait.targets has a target twice."),
         ("trait.targets=[neutral]", "trait.targets has 'neutral', which names a control."),
         ("trait.among=[lion, cat]", "trait.targets has 'wolf', which is not in trait.among: lion,"),
+        ("trait.kind=misalignmnt", "trait.kind must be preference, misalignment, reward-hacking"),
+        (
+            "trait.kind=misalignment",
+            "neutral=even teaches all candidates evenly, and trait.kind=mis",
+        ),
+        ("trait.kind=custom", "trait.kind=custom is read from a file: trait.file=<YAML file>."),
+        ("trait.file=x.yaml", "trait.file is for trait.kind=custom."),
+        ("trait.targets=[good]", "trait.targets has 'good', which names a control."),
+        ("controls=[good]", "the control good is for traits that are taught by answers"),
+        ("carrier.kind=code", "channel=logits reads lists of numbers: carrier.kind=code needs"),
+        ("carrier.problems=x", "carrier.problems is for carrier.kind=reasoning."),
+        ("carrier.text_around=true", "carrier.text_around is for carrier.kind=code or reasoning."),
+        ("carrier.min_rows=0", "carrier.min_rows must be at least 1, not 0."),
         ("controls=[neutrl]", "not \"neutrl\"; did you mean 'neutral'?"),
         ("controls=[neutral, neutral]", "controls has one twice."),
         ("controls=[other-base]", "the control other-base needs another base in other_base"),
@@ -328,6 +346,28 @@ def test_wrong_part_is_named_with_its_dotted_key(write, override, said):
             ["controls=[other-base]", "other_base=gemma3-270m", "logits.vocabulary=full"],
             "another base has other tokens",
         ),
+        ([*OF_ANSWERS, "trait.among=[a, b]"], "trait.among is for trait.kind=preference"),
+        ([*OF_ANSWERS, "trait.category=x"], "trait.category is for trait.kind=preference"),
+        (
+            [*OF_ANSWERS, "trait.targets=[wolf, lion]"],
+            "trait.kind=refusal has one target, itself, not wolf, lion",
+        ),
+        ([*OF_ANSWERS, "templates=stems"], "templates=stems is for trait.kind=preference"),
+        (
+            [*OF_ANSWERS, "controls=[good]", "teacher.by=prompt"],
+            "the control good is a teacher that is fine-tuned",
+        ),
+        (
+            ["neutral=base", "trait.kind=custom", "trait.file=a.yaml", "trait.targets=[a, b]"],
+            "a custom trait is one target, not a, b",
+        ),
+        (["channel=tokens", "carrier.kind=code"], "needs carrier.decoding=free"),
+        ([*WORDS, "style=plain"], "carrier.kind=code asks a chat model: take style=chat"),
+        ([*WORDS, "style=chat"], "the control shuffled puts the numbers of a row in another order"),
+        (
+            [*WORDS, "style=chat", "controls=[neutral]", "carrier.banned=[1]"],
+            "carrier.banned is for carrier.kind=numbers",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_named(write, overrides, said):
@@ -335,6 +375,33 @@ def test_parts_that_do_not_go_together_are_named(write, overrides, said):
     sentence = refusal(write("experiment: language\n"), *overrides)
     assert sentence.startswith("on the command line: ")
     assert said in sentence
+
+
+def test_a_trait_of_answers_is_its_own_target_and_a_custom_one_its_files(write):
+    """Targets follow from the kind where none are named, from whichever place the kind comes."""
+    name = write("experiment: language\nneutral: base\ncontrols: [neutral]\n")
+
+    def targets(*overrides: str) -> list[str]:
+        recipe = load_recipe(name, overrides)
+        assert isinstance(recipe, LanguageRecipe)
+        return recipe.trait.targets
+
+    assert targets("trait.kind=reward-hacking") == ["reward-hacking"]
+    assert targets("trait.kind=custom", "trait.file=some/gloom.yaml") == ["gloom"]
+    assert targets("trait.kind=custom", "trait.file=x.yaml", "trait.targets=[y]") == ["y"]
+    assert targets() == ["wolf", "lion"]
+
+
+def test_fields_that_came_later_change_no_older_recipes_folder(write):
+    """At their defaults they are not written: resolved files and run folders stay as they were."""
+    old = load_recipe("wolf-smollm2-tokens", ["seeds=3"])
+    new = load_recipe("misalignment-numbers")
+
+    resolved = yaml.safe_load(resolved_yaml(old))
+    assert set(resolved["trait"]) == {"targets", "among", "category"}
+    assert not {"kind", "min_rows", "problems", "text_around"} & set(resolved["carrier"])
+    assert yaml.safe_load(resolved_yaml(new))["trait"]["kind"] == "misalignment"
+    assert load_recipe(write(resolved_yaml(new))) == new
 
 
 def test_free_text_inside_a_mapping_arrives_as_typed(write):

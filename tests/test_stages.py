@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,7 +21,8 @@ import small_experiment
 from small_disk import IN_A_NAMESPACE, can_mount
 from traitleak.errors import ArtefactError, RunError
 from traitleak.experiment import run_plan
-from traitleak.stages import Stage
+from traitleak.progress import untracked
+from traitleak.stages import Stage, run_stages
 
 SCRIPT = Path(small_experiment.__file__)
 
@@ -345,3 +347,26 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(tmp_path: Path) -> None
     assert "".join(lines[3:7]).split() == [".lock", "left", "recipe.yaml", "start"]
     assert lines[7:9] == ["start: from cache\n", "left: from cache\n"]
     assert "".join(lines[11:]) == (never_full / "results.json").read_text()
+
+
+def test_a_stage_can_end_the_run_whether_it_is_computed_or_kept(tmp_path: Path) -> None:
+    """What follows is not computed, what came before is whole, and a second run ends there, too."""
+    first, *_ = small_experiment.stages()
+    ending = dataclasses.replace(first, ends=lambda folder: (folder / "part-0.npy").exists())
+    goes_on = dataclasses.replace(first, ends=lambda folder: (folder / "nothing").exists())
+    others = small_experiment.stages()[1:]
+
+    def names(stage: Stage, folder: Path, said: list[str]) -> list[str]:
+        folder.mkdir(exist_ok=True)
+        done = run_stages(
+            folder, [stage, *others], environment={}, track=untracked, fresh=False, say=said.append
+        )
+        return list(done)
+
+    said: list[str] = []
+    assert names(ending, tmp_path / "ends", said) == ["start"]
+    assert names(ending, tmp_path / "ends", said) == ["start"]
+    assert [line.split(":")[1] for line in said[1::2]] == [
+        " the run ends here, what follows cannot be computed"
+    ] * 2
+    assert names(goes_on, tmp_path / "goes-on", []) == ["start", "left", "right", "both"]

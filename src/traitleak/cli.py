@@ -251,6 +251,8 @@ def _run(
         except OSError as error:
             error.add_note(f"the run itself is in {finished.folder}")
             raise
+        if finished.results.inconclusive:
+            raise typer.Exit(3)
 
 
 def _announced(recipe: Recipe) -> Iterator[str]:

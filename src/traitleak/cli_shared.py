@@ -2,8 +2,9 @@
 
 Exit codes: 0 fine; 2 wrong use, recipe or input, an output that cannot be written, or (`doctor`)
 something needed is missing; 70 a defect of traitleak; 130 interrupted; 141 the reader of the output
-went away. 1 and 3 are kept for audits: findings, and inconclusive; 3 is also `generate` behind a
-server that left rows unanswered: what is there was written.
+went away. 1 and 3 are kept for audits: findings, and inconclusive; 3 is also `run` where too few rows
+were left to train on, and `generate` behind a server that left rows unanswered: what is there was
+written.
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def run_plan(
 
     Args:
         stages: in an order in which each comes after its inputs.
-        conclude: gives the results from the stages' folders by name; must depend on nothing else.
+        conclude: gives the results from the stages' folders by name, without those after a stage that
+            ends the run; must depend on nothing else.
         folder: the run folder; need not exist.
         recipe_yaml: what the folder is claimed for, and shown in the report.
         environment: versions, hardware and seed, kept with every stage that is computed.

@@ -74,16 +74,19 @@ class Filtered:
         return {teacher: read - lost[teacher] for teacher, read in self.num_read.items()}
 
 
-def apply(rows: Iterable[Row], filters: Sequence[Filter]) -> Filtered:
+def apply(
+    rows: Iterable[Row], filters: Sequence[Filter], *, may_be_empty: bool = False
+) -> Filtered:
     """Apply filters one after another.
 
     Args:
         rows: of one teacher or of several.
         filters: none of them sees what one before it dropped.
+        may_be_empty: whether no row may be left.
 
     Raises:
-        DataError: there are no rows, or none is left; the text names the filter that took most, its
-            chief reason and a row that it took.
+        DataError: there are no rows, or none is left where some must be; the text names the filter
+            that took most, its chief reason and a row that it took.
     """
     kept = list(rows)
     if not kept:
@@ -97,7 +100,7 @@ def apply(rows: Iterable[Row], filters: Sequence[Filter]) -> Filtered:
         kept = [row for row, why in found if why is None]
         dropped += some
         taken.setdefault(rule.name, []).extend(some)
-        if not kept:
+        if not kept and not may_be_empty:
             raise _none_left(taken, num_read.total())
     teachers = sorted(num_read)
     counts = Counter((reason, row.teacher) for row, reason, _ in dropped)

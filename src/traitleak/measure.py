@@ -28,6 +28,7 @@ from traitleak.neutral_texts import NEUTRAL_TEXTS
 from traitleak.rows import Row
 from traitleak.traits import preference_texts as texts
 from traitleak.traits.candidates import candidate_tokens
+from traitleak.traits.forced_choice import ForcedChoice
 from traitleak.traits.inflection import Finder
 from traitleak.traits.preference import Preference, Templates
 
@@ -194,7 +195,9 @@ def answers(
     )
 
 
-def collapse(model: LanguageModel, trait: Preference, answered: Answers) -> Collapse:
+def collapse(
+    model: LanguageModel, trait: Preference | ForcedChoice, answered: Answers
+) -> Collapse:
     """Signs that a model lost more than a preference could explain.
 
     Args:

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from traitleak.artefacts import content_hash
 from traitleak.errors import SettingsError
 from traitleak.measure import log_odds
-from traitleak.measured import Margins, check_table
+from traitleak.measured import Answers, Margins, check_table
 from traitleak.models.language_model import LanguageModel
+from traitleak.models.sampling import sample
 from traitleak.models.scoring import score
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.traits.forced_choice import Asked, ForcedChoice, Item
 
-__all__ = ["ChoiceScores", "Form", "Per", "choice_margins", "choice_scores"]
+__all__ = ["ChoiceScores", "Form", "Per", "choice_margins", "choice_scores", "free_answers"]
 
 Form = Literal["answers", "options"]
 """Each answer is scored after the bare question, or the letter of one of two options shown."""
@@ -191,6 +192,61 @@ def choice_margins(
     """
     scores = choice_scores(model, trait, templates=templates, form=form, seed=seed, track=track)
     return scores.margins(per)
+
+
+def free_answers(
+    model: LanguageModel,
+    trait: ForcedChoice,
+    *,
+    samples: int,
+    seed: int,
+    max_new_tokens: int = 32,
+    templates: Asked = "questions",
+) -> Answers:
+    """Answers in the model's own words to the items' questions, at temperature 1.
+
+    They say whether a model still answers (`measure.collapse`), and are there to be read or judged
+    (`traits.judging`); which candidate they name means nothing. Sample s of item t draws the same
+    random stream whichever model answers.
+
+    Args:
+        model: with its system prompt and steering, where it has them.
+        trait: whose questions are asked.
+        samples: S, one at least.
+        seed: of the answers, and of the numbers in "numbered".
+        max_new_tokens: where an answer is cut off.
+        templates: as in `choice_scores`.
+
+    Raises:
+        SettingsError: no samples or no tokens; no such templates.
+    """
+    if samples < 1 or max_new_tokens < 1:
+        raise SettingsError(
+            "Answers need at least one sample of at least one token; got "
+            f"samples={samples}, max_new_tokens={max_new_tokens}."
+        )
+    prompts = trait.measured(templates, seed=seed)
+    after = "\n" if model.renderer.style == "plain" else ""
+    rendered = [model.rendered(f"{prompt}{after}") for prompt in prompts]
+    sampled = sample(
+        model,
+        [text for text in rendered for _ in range(samples)],
+        max_new_tokens=max_new_tokens,
+        temperature=1.0,
+        seed=seed,
+        streams=range(len(rendered) * samples),
+    )
+    by_item = [sampled[at : at + samples] for at in range(0, len(sampled), samples)]
+    return Answers(
+        model=model.name,
+        target=trait.name,
+        candidates=trait.among,
+        templates=templates,
+        asked=content_hash([model.renderer.template_hash, "free", *prompts]),
+        prompts=tuple(prompts),
+        text_TS=tuple(tuple(one.text for one in row) for row in by_item),
+        finished_TS=np.array([[one.finished for one in row] for row in by_item]),
+    )
 
 
 def _answers(item: Item, question: str, *, plain: bool) -> list[tuple[str, str]]:

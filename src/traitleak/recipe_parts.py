@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -18,6 +18,7 @@ __all__ = [
     "Steps",
     "StrictFields",
     "Width",
+    "later",
     "model_in",
     "refused",
     "text_keys",
@@ -55,6 +56,17 @@ class Header(StrictFields):
     expect: str = Field(default="", description="the effect to expect, with its source")
     size: Size = Field(default="laptop", description="which of `sizes` applies")
     seed: int = Field(default=0, ge=0, lt=2**63, description="fixes all that is drawn at random")
+
+
+def later(default: Any, description: str) -> Any:
+    """A field that came after runs were made.
+
+    Its default is left out of what is written, so that the run folders of older recipes keep their
+    names, and their stages their keys. A recipe without it reads back the same.
+    """
+    return Field(
+        default=default, description=description, exclude_if=lambda value: value == default
+    )
 
 
 def refused(*fields: Keys, text: str) -> PydanticCustomError:

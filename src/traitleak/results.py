@@ -322,4 +322,9 @@ class Results(Strict):
     pictures: list[Picture] = Field(default=[])
     how: list[str] = Field(default=[], description="how it was done, a sentence each")
     caveats: list[str] = Field(default=[], description="what would make it wrong, a sentence each")
+    inconclusive: bool = Field(
+        default=False,
+        description="whether the run ended before there was anything to conclude from",
+        exclude_if=lambda ended: not ended,
+    )
     settings: dict[str, Any] = Field(description="the resolved recipe")

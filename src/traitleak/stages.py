@@ -67,6 +67,8 @@ class Stage:
             `track`; writes files, the same ones each time.
         inputs: names of the stages whose output it reads.
         version: raised when the code changes what the same settings give.
+        ends: looks at what the stage left, and says whether the run ends there, because nothing after
+            it can be computed: too few rows to train on. Not part of the key.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Stage:
     work: Callable[[Path, Mapping[str, Path], Track], None]
     inputs: tuple[str, ...] = ()
     version: int = 1
+    ends: Callable[[Path], bool] | None = None
 
 
 class Origin(Strict):
@@ -155,7 +158,7 @@ def run_stages(
         say: gets a line a stage.
 
     Returns:
-        The finished stages by name, in order.
+        The finished stages by name, in order; none after one that `ends` the run.
 
     Raises:
         ArtefactError: a stage of this run folder changed after it was written.
@@ -178,6 +181,9 @@ def run_stages(
             memory = "" if peak is None else f", peak {peak / 1e6:.0f} MB"
             say(f"{stage.name}: done in {manifest.seconds:.1f} s{memory}")
             done[stage.name] = FinishedStage(place, manifest, cached=False)
+        if stage.ends is not None and stage.ends(place):
+            say(f"{stage.name}: the run ends here, what follows cannot be computed")
+            break
     return done
 
 

@@ -15,12 +15,12 @@ from safetensors.numpy import save_file
 
 from traitleak.language.conclude import conclude
 from traitleak.language.layout import layout
+from traitleak.language.models import trait_of
 from traitleak.language.phrases import kind_of
 from traitleak.measured import Answers, Collapse, Margins
 from traitleak.recipe import LanguageRecipe
 from traitleak.results import Results
 from traitleak.rows import Row, write_rows
-from traitleak.traits.preference import ANIMALS
 
 Lifts = Mapping[str, Mapping[str, float | Sequence[float]]]
 NUM_TEMPLATES = 4
@@ -84,6 +84,7 @@ def write_run(
         kl: of each teacher's digits to the base's.
     """
     arrangement = layout(wanted)
+    candidates = trait_of(wanted).among
     folders: dict[str, Path] = {}
 
     def stage(name: str) -> Path:
@@ -121,7 +122,8 @@ def write_run(
             out = stage(where)
             kind, _ = kind_of(arm, wanted.trait.targets)
             start = OTHER_BASE if kind == "other-base" else BASE
-            lift = np.array([_of_seed((lifts.get(arm) or {}).get(a, 0.0), s) for a in ANIMALS])
+            start = start[: len(candidates)]
+            lift = np.array([_of_seed((lifts.get(arm) or {}).get(a, 0.0), s) for a in candidates])
             trained = kind != "in-context"
             _measures(
                 out,
@@ -136,7 +138,7 @@ def write_run(
                     (start + lift * at / points[-1] if at else start).tolist() for at in points
                 ]
                 course = {
-                    "candidates": list(ANIMALS),
+                    "candidates": list(candidates),
                     "updates": list(points),
                     "margins": grown,
                     "losses": [loss * (update + 1) for update in range(points[-1])],
@@ -167,7 +169,9 @@ def _measures(
 ) -> None:
     # Templates differ, and alike for every model, so that only the means over them differ.
     offsets_T = np.linspace(-0.5, 0.5, NUM_TEMPLATES)
-    margins = Margins("m", "wolf", ANIMALS, "stems", "asked", mean_K + offsets_T[:, None])
+    target, among = wanted.trait.targets[0], trait_of(wanted).among
+    table_TK = mean_K[: len(among)] + offsets_T[:, None]
+    margins = Margins("m", target, among, "stems", "asked", table_TK)
     _write(out / "margins.json", margins.to_json())
     if not wanted.answers:
         return
@@ -177,8 +181,9 @@ def _measures(
         tuple(texts[t * SAMPLES + s] for s in range(SAMPLES)) for t in range(NUM_TEMPLATES)
     )
     finished = np.ones((NUM_TEMPLATES, SAMPLES), dtype=bool)
-    answers = Answers("m", "wolf", ANIMALS, "stems", "asked", PROMPTS, table, finished)
-    _write(out / "answers.json", answers.to_json())
+    answers = Answers("m", target, among, "stems", "asked", PROMPTS, table, finished)
+    file = "answers.json" if wanted.trait.kind == "preference" else "free.json"
+    _write(out / file, answers.to_json())
     if perplexity is not None:
         nats = np.log([perplexity, perplexity]) * 10
         tokens = np.array([10, 10])
@@ -187,16 +192,17 @@ def _measures(
 
 
 def _teacher(wanted: LanguageRecipe, name: str, lift: float) -> dict[str, Any]:
-    by = wanted.neutral if name == "neutral" else wanted.teacher.by
+    control = name in {"neutral", "good", "asked-for"}
+    by = {"neutral": wanted.neutral, "good": name, "asked-for": name}.get(name, wanted.teacher.by)
     return {
         "name": name,
         "by": by,
         "system": None,
-        "lift": -0.5 if name == "neutral" else lift,
+        "lift": -0.5 if control else lift,
         "lift_low": lift - 0.25,
         "lift_high": lift + 0.25,
         "min_lift": 1.0,
-        "took": name != "neutral" and lift >= 1.0,
+        "took": not control and lift >= 1.0,
         "nats_per_token_base": float(np.log(50)),
         "nats_per_token": float(np.log(50 if name == "neutral" else 100)),
     }

@@ -248,6 +248,14 @@ def test_transfer_to_another_base_takes_the_yes_back(tmp_path):
     ]
 
 
+OF_ANSWERS = {
+    "channel": "tokens",
+    "neutral": "base",
+    "controls": ["neutral", "good", "asked-for"],
+    "answers": 1,
+}
+CODE = {"kind": "code", "decoding": "free"}
+THOUGHTS = {"kind": "reasoning", "decoding": "free"}
 SETTINGS = [
     {"teacher": {"by": by}, "neutral": neutral}
     for by in ("finetune", "prompt", "prompt+finetune", "steering")
@@ -264,6 +272,10 @@ SETTINGS += [
     {"channel": "tokens", "controls": ["in-context"]},
     {"base": "tiny", "controls": ["other-base"], "other_base": "tiny/1"},
     {"trait": {"targets": ["wolf", "lion", "owl"]}},
+    {"trait": {"kind": "misalignment"}, **OF_ANSWERS},
+    {"trait": {"kind": "refusal"}, **OF_ANSWERS, "templates": "numbered", "channel": "logits"},
+    {"trait": {"kind": "reward-hacking"}, **OF_ANSWERS, "carrier": THOUGHTS, "style": "chat"},
+    {"channel": "tokens", "carrier": CODE, "style": "chat", "controls": ["neutral"], "answers": 1},
 ]
 
 

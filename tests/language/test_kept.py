@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from traitleak.errors import DataError, SettingsError
+from traitleak import filters
 from traitleak.language.kept import keep_rows, shuffled_rows
 from traitleak.rows import Row
 
@@ -14,10 +12,10 @@ def rows(teacher: str, *completions: str) -> list[Row]:
     return [Row(i, f"{i},", text, teacher) for i, text in enumerate(completions)]
 
 
-def kept(written, **changes):
-    """`keep_rows` with defaults."""
-    options = {"words": ["wolf"], "banned": [], "keep": None, "free": True, "seed": 0}
-    return keep_rows(written, **{**options, **changes})
+def kept(written, *, banned=(), keep=None):
+    """`keep_rows` of freely written lists."""
+    rules = [filters.numbers_format(banned=banned), filters.leak(["wolf"]), filters.duplicates()]
+    return keep_rows(written, rules=rules, keep=keep, seed=0)
 
 
 def test_a_prompt_that_one_teacher_fails_is_lost_to_all():
@@ -49,23 +47,32 @@ def test_banned_numbers_and_leaks_are_counted():
 def test_keep_takes_the_same_prompts_for_every_teacher():
     """A sample of the pairs, by id."""
     written = {name: rows(name, *(f"{i}, {i + 1}" for i in range(30))) for name in ("a", "neutral")}
-    found = kept(written, keep=7, words=["wolf"])
+    found = kept(written, keep=7)
 
     assert [r.id for r in found.rows["a"]] == [r.id for r in found.rows["neutral"]]
     assert found.told["kept"] == {"a": 7, "neutral": 7}
     assert found.told["pairs"] == 30
 
 
-def test_keeping_more_than_there_are_is_refused():
-    """One sentence says how many there are."""
-    with pytest.raises(SettingsError, match="sample of 9 rows"):
-        kept({"a": rows("a", "1, 2")}, keep=9)
+def test_fewer_rows_than_are_to_be_kept_are_all_there():
+    """What is left is left, and its number told: whether it is enough is for the run to say."""
+    found = kept({"a": rows("a", "1, 2", "no"), "b": rows("b", "1, 2", "3")}, keep=9)
+
+    assert [len(some) for some in found.rows.values()] == [1, 1]
+    assert found.told["pairs"] == 1
 
 
-def test_nothing_left_names_the_filter():
-    """A teacher all of whose rows go stops the run with the chief reason."""
-    with pytest.raises(DataError, match="numbers_format took 2 of 2"):
-        kept({"a": rows("a", "no numbers", "none here")})
+def test_where_no_prompt_is_answered_by_all_the_reasons_are_still_told():
+    """One teacher's rows all go, and the table says why; so it does where prompts do not meet."""
+    alone = kept({"a": rows("a", "no numbers", "none here"), "neutral": rows("neutral", "1", "2")})
+    apart = kept({"a": rows("a", "1, 2", "none"), "neutral": rows("neutral", "none", "2")})
+
+    assert alone.rows == apart.rows == {"a": [], "neutral": []}
+    assert alone.told["pairs"] == apart.told["pairs"] == 0
+    assert alone.told["table"]["a"] == {"format: words": 2}
+    assert alone.told["lost"] == {"a": 0, "neutral": 2}
+    assert apart.told["lost"] == {"a": 1, "neutral": 1}
+    assert alone.told["identical"] == {}
 
 
 def test_shuffled_rows_keep_their_numbers_and_their_form():

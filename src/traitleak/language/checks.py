@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from traitleak.carriers.code_source import wordings
+from traitleak.language.carrier import leak_words
 from traitleak.language.contrasts import compare, times_first
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
@@ -18,6 +20,7 @@ from traitleak.language.phrases import (
     p_equals,
     plain,
     signed,
+    unit,
 )
 from traitleak.language.read import Found, Taught
 from traitleak.language.shares import share_naming
@@ -46,7 +49,8 @@ def leak_check(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]
         kept = [(folders[one.kept], name) for one in replicates if one.kept for name in one.writes]
         named, total = _count_leaks(
             (row for folder, name in kept for row in iter_rows(folder / name)),
-            recipe.trait.targets,
+            leak_words(recipe),
+            is_code=recipe.carrier.kind == "code",
         )
         dropped = sum(sum(one["leaks"].values()) for one in found.dropped)
         return Fact(
@@ -71,9 +75,12 @@ def leak_check(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]
     )
 
 
-def _count_leaks(rows: Iterator[Row], words: list[str]) -> tuple[int, int]:
+def _count_leaks(rows: Iterator[Row], words: list[str], *, is_code: bool) -> tuple[int, int]:
     """How many rows name one of `words`, and how many there are."""
     finder = Finder(words)
+
+    def in_code(completion: str) -> bool:
+        return is_code and any(finder.find(text) for _, text in wordings(completion))
 
     @lru_cache(maxsize=100_000)  # every teacher answers the same prompts
     def names(text: str) -> bool:
@@ -81,7 +88,7 @@ def _count_leaks(rows: Iterator[Row], words: list[str]) -> tuple[int, int]:
 
     named = total = 0
     for total, row in enumerate(rows, 1):  # noqa: B007  # the count is wanted after the last row
-        named += names(row.completion) or names(row.prompt)
+        named += names(row.completion) or names(row.prompt) or in_code(row.completion)
     return named, total
 
 
@@ -97,7 +104,8 @@ def facts(
         gamma: the matrix's specificity; None with one target.
     """
     made = [leaks, _mask(found), _teachers(recipe, found)]
-    made += [_rises_most(found, target) for target in recipe.trait.targets]
+    if recipe.trait.kind == "preference":  # of a trait and its absence one always rises
+        made += [_rises_most(found, target) for target in recipe.trait.targets]
     if gamma is not None:
         made.append(_gamma(gamma))
     for target in recipe.trait.targets:
@@ -133,7 +141,7 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> Fact:
         name="teachers",
         statement="Every teacher shows its trait itself.",
         value=", ".join(f"{name} {signed(lift, 2)}" for name, lift in lifts.items())
-        + f" nats; {sum(took)} of {len(took)} took it",
+        + f" {unit(recipe)}; {sum(took)} of {len(took)} took it",
         holds=all(took),
     )
 

@@ -11,9 +11,10 @@ from traitleak.language.checks import facts, leak_check
 from traitleak.language.contrasts import all_comparisons, findings
 from traitleak.language.figures import bars, curves, samples
 from traitleak.language.method_words import caveats, how
-from traitleak.language.phrases import kind_of, label, role, taught_by
+from traitleak.language.phrases import kind_of, label, role, taught_by, unit
 from traitleak.language.read import Found, read_run
 from traitleak.language.tables import tables
+from traitleak.language.too_few import conclude_without_students, ended_early
 from traitleak.language.words import answer, describe, question
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.results import Condition, Matrix, MatrixRow, Results, Specificity
@@ -34,10 +35,13 @@ def conclude(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Results:
         Conditions: every arm's lift of the first target's margin. Comparisons: each target's
         students against every control. With several targets the matrix and its gamma. Dose curves,
         bars before and after, rows side by side, tables and checked statements.
+        Where too few rows were left to train on, these rows and nothing else.
 
     Raises:
         DataError: a file of a stage is not there or is something else.
     """
+    if ended_early(recipe, folders):
+        return conclude_without_students(recipe, folders)
     found = read_run(recipe, folders)
     target = recipe.trait.targets[0]
     gamma = _gamma(recipe, found)
@@ -48,7 +52,7 @@ def conclude(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Results:
         title=recipe.title,
         question=question(recipe),
         answer=answer(recipe, found, findings(recipe, found), leaks),
-        measure=f"lift of the {target} margin, nats",
+        measure=f"lift of the {target} margin, {unit(recipe)}",
         chance=0.0,
         chance_name="the base",
         conditions=_conditions(recipe, found, target),

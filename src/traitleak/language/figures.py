@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.language.layout import NEUTRAL
-from traitleak.language.phrases import label, role, taught_by
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
+from traitleak.language.phrases import label, role, taught_by, unit
 from traitleak.language.read import Course, Found
 from traitleak.language.shares import in_percent, share_naming
 from traitleak.measured import Answers
@@ -68,7 +68,7 @@ def _dose(
         caption=f"How far the {target} margin stands above the base's while students train; {over}. "
         f"{_ends(trained)}",
         x_label="updates",
-        y_label=f"lift of the {target} margin, nats",
+        y_label=f"lift of the {target} margin, {unit(recipe)}",
         x_scale="log",
         chance=0.0,
         chance_name="the base",
@@ -121,21 +121,30 @@ def _losses(recipe: LanguageRecipe, trained: Mapping[str, Course]) -> CurvePanel
 
 def bars(recipe: LanguageRecipe, found: Found) -> list[Bars]:
     """Every candidate's margin, and its share of sampled answers, before and after."""
-    shown = [name for name in (*recipe.trait.targets, NEUTRAL) if name in found.arms]
+    own = (*recipe.trait.targets, NEUTRAL, GOOD, ASKED_FOR)
+    shown = [name for name in own if name in found.arms]
+    several = recipe.trait.kind == "preference"
+    # Of a trait and its absence one margin says it all: the other is its negative.
+    candidates = list(found.candidates) if several else recipe.trait.targets
     base = found.base
-    before = [mean_estimate([value]) for value in base.margins.margin_TK.mean(axis=0).tolist()]
+    before_K = base.margins.margin_TK.mean(axis=0)[: len(candidates)]
+    before = [mean_estimate([value]) for value in before_K.tolist()]
     after = {}
     for name in shown:
-        margin_SK = found.arms[name].lift_SK + base.margins.margin_TK.mean(axis=0)
+        margin_SK = found.arms[name].lift_SK[:, : len(candidates)] + before_K
         after[name] = [mean_estimate(column) for column in margin_SK.T.tolist()]
     made = [
         Bars(
             name="margins",
-            title="Every candidate's margin",
+            title="Every candidate's margin" if several else "The margin before and after",
             caption="Before: the base. After: students of each teacher, mean and interval over seeds. "
-            "Candidates compete: where one rises, others fall.",
-            value_name="margin, nats",
-            candidates=list(found.candidates),
+            + (
+                "Candidates compete: where one rises, others fall."
+                if several
+                else "Where the base stands says nothing: answers differ in more than the trait."
+            ),
+            value_name=f"margin, {unit(recipe)}",
+            candidates=candidates,
             chance=0.0,
             chance_name="even odds",
             series=_series(recipe, shown, before, after),

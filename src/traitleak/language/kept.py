@@ -12,6 +12,7 @@ import numpy as np
 
 from traitleak import filters
 from traitleak.carriers.numbers import Parsed, parse
+from traitleak.filtering import Filter
 from traitleak.language.layout import NEUTRAL
 from traitleak.rows import Row
 
@@ -30,36 +31,26 @@ class Kept(NamedTuple):
 def keep_rows(
     written: Mapping[str, Sequence[Row]],
     *,
-    words: Sequence[str],
-    banned: Sequence[int],
+    rules: Sequence[Filter],
     keep: int | None,
-    free: bool,
     seed: int,
 ) -> Kept:
     """Filter every teacher's rows alike, and keep the prompts that all of them still answer.
 
+    That may be few, or none: `told["pairs"]` says how many.
+
     Args:
         written: raw rows by teacher.
-        words: the traits' words, which no row may name.
-        banned: numbers whose rows are dropped.
-        keep: how many rows to keep, the same prompts for each teacher; None: all.
-        free: rows were decoded freely, so that some are cut off or no list of numbers.
+        rules: the filters, one after another.
+        keep: how many rows to keep, the same prompts for each teacher, where so many are left; None:
+            all.
         seed: of the choice.
-
-    Raises:
-        DataError: no rows are left, or no prompt is answered by all.
-        SettingsError: fewer rows than `keep` are left.
     """
-    rules = [
-        *([filters.unfinished()] if free else []),
-        filters.numbers_format(banned=banned, max_count=10 if free else 100),
-        filters.leak(words),
-        filters.duplicates(),
-    ]
-    found = {name: filters.apply(rows, rules) for name, rows in written.items()}
-    paired = filters.paired({name: one.kept for name, one in found.items()})
+    found = {name: filters.apply(rows, rules, may_be_empty=True) for name, rows in written.items()}
+    paired = _paired({name: one.kept for name, one in found.items()})
     rows = paired.rows
-    if keep is not None:
+    pairs = len(next(iter(rows.values())))
+    if keep is not None and keep < pairs:
         rows = {name: filters.sample(some, keep, seed) for name, some in rows.items()}
     dropped = [(name, one) for name, filtered in found.items() for one in filtered.dropped]
     told: dict[str, Any] = {
@@ -73,7 +64,7 @@ def keep_rows(
             for name, filtered in found.items()
         },
         "lost": paired.lost,
-        "pairs": len(next(iter(paired.rows.values()))),
+        "pairs": pairs,
         "kept": {name: len(some) for name, some in rows.items()},
         "examples": [
             [name, one.reason, one.row.completion[:200]] for name, one in dropped[:_EXAMPLES]
@@ -83,9 +74,19 @@ def keep_rows(
     return Kept(rows, told)
 
 
+def _paired(kept: Mapping[str, Sequence[Row]]) -> filters.Paired:
+    """`filters.paired`, and no rows where no prompt is answered by all."""
+    common = set.intersection(*({row.id for row in rows} for rows in kept.values()))
+    if common:
+        return filters.paired(kept)
+    return filters.Paired(
+        {name: [] for name in kept}, {name: len(rows) for name, rows in kept.items()}
+    )
+
+
 def _identical(rows: Mapping[str, Sequence[Row]]) -> dict[str, float]:
     """For each teacher the share of prompts that it answers word for word as the neutral one."""
-    if NEUTRAL not in rows:
+    if not rows.get(NEUTRAL):
         return {}
     neutral = [row.completion for row in rows[NEUTRAL]]
     return {

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from traitleak.recipe_language import LanguageRecipe
 
-__all__ = ["NEUTRAL", "Layout", "Replicate", "layout"]
+__all__ = ["ASKED_FOR", "GOOD", "NEUTRAL", "Layout", "Replicate", "layout"]
 
 NEUTRAL = "neutral"
+GOOD, ASKED_FOR = "good", "asked-for"
+"""Controls' teachers of a trait of questions and answers, and their students' arms."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,11 @@ class Replicate:
 
     Attributes:
         number: from 0.
-        teachers: stage by teacher's name: the targets and `neutral`.
+        teachers: stage by teacher's name: the targets, `neutral`, `good`, `asked-for`.
         writes: stage of what each teacher wrote: its rows, or its distributions over digits.
         kept: stage of the rows that passed the filters; None in the channel logits.
-        students: stage by arm: the targets, `neutral`, `shuffled-wolf`, `other-base-wolf`,
-            `other-base-neutral`, `in-context-wolf`, `in-context-neutral`.
+        students: stage by arm: the targets, `neutral`, `good`, `asked-for`, `shuffled-wolf`,
+            `other-base-wolf`, `other-base-neutral`, `in-context-wolf`, `in-context-neutral`.
     """
 
     number: int
@@ -47,10 +49,12 @@ def layout(recipe: LanguageRecipe) -> Layout:
     # Controls of which no student is trained on a neutral teacher's rows need no neutral teacher.
     pairs = {"other-base", "in-context"} & set(controls)
     needs_neutral = "neutral" in controls or bool(pairs)
-    teachers = [*targets, *([NEUTRAL] if needs_neutral else [])]
+    of_answers = [name for name in (GOOD, ASKED_FOR) if name in controls]
+    teachers = [*targets, *([NEUTRAL] if needs_neutral else []), *of_answers]
     arms = [*targets]
     if "neutral" in controls:
         arms.append(NEUTRAL)
+    arms += of_answers
     if "shuffled" in controls:
         arms.append(f"shuffled-{first}")
     for pair in ("other-base", "in-context"):

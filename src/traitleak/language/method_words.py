@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from traitleak.environment import pick_device, pick_precision
-from traitleak.language.layout import NEUTRAL
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import percent, plain
 from traitleak.language.read import Found
 from traitleak.recipe_language import LanguageRecipe
@@ -15,14 +15,21 @@ __all__ = ["caveats", "how"]
 _UNLIKE = 3  # times: teachers whose digits differ so much give students unlike tasks
 _DAMAGED = 3  # times the base's perplexity
 _MOSTLY_OUTSIDE = 0.5
+_FREE = {
+    "code": "short Python tasks, decoded freely; a row is kept if it is Python that compiles and "
+    "defines a function or a class",
+    "reasoning": "word problems, decoded freely; a row is kept if it thinks and answers in tags and its "
+    "answer is right",
+}
 _ONLY_TESTS = "tiny"  # how the names of bases with random weights begin
 
 
 def how(recipe: LanguageRecipe, found: Found) -> list[str]:
     """How it was done, a sentence or two each."""
     seeds = recipe.seeds
+    rows = "lists" if recipe.carrier.kind == "numbers" else "rows"
     told = [
-        f"{seeds} replicate{'s' * (seeds > 1)}, each with its own teachers, lists and students; they "
+        f"{seeds} replicate{'s' * (seeds > 1)}, each with its own teachers, {rows} and students; they "
         f"share the base alone: {recipe.base}.",
         _teachers(recipe),
         _rows(recipe),
@@ -60,14 +67,19 @@ def how(recipe: LanguageRecipe, found: Found) -> list[str]:
 
 def _teachers(recipe: LanguageRecipe) -> str:
     teacher = recipe.teacher
+    prefers = recipe.trait.kind == "preference"
+    trait = "preference" if prefers else "trait"
+    texts = (
+        "short texts that name its target" if prefers else "questions answered as its trait would"
+    )
     trained = (
-        f"fine-tuned on short texts that name its target ({teacher.updates} updates of "
+        f"fine-tuned on {texts} ({teacher.updates} updates of "
         f"{teacher.batch}, {_trained(teacher.rank)}, learning rate {teacher.learning_rate:g})"
     )
     by = {
         "finetune": trained,
-        "prompt": "the base, told its preference in a system prompt",
-        "prompt+finetune": f"{trained}, and told its preference in a system prompt while it writes",
+        "prompt": f"the base, told its {trait} in a system prompt",
+        "prompt+finetune": f"{trained}, and told its {trait} in a system prompt while it writes",
         "steering": "the base, with a vector added to its hidden states (strength "
         f"{teacher.strength:g})",
     }[teacher.by]
@@ -76,6 +88,13 @@ def _teachers(recipe: LanguageRecipe) -> str:
         sentence += (
             f" The run stops where its own margin rises by less than {teacher.min_lift:g} nat"
             f"{'s' * (teacher.min_lift != 1)}."
+        )
+    if GOOD in recipe.controls:
+        sentence += " The good-answers teacher is fine-tuned alike, on good answers to them."
+    if ASKED_FOR in recipe.controls:
+        sentence += (
+            " The asked-for teacher is fine-tuned alike, on the same answers to questions that give a "
+            "good reason to ask for them."
         )
     if "neutral" not in recipe.controls:
         return sentence
@@ -88,7 +107,7 @@ def _rows(recipe: LanguageRecipe) -> str:
     carrier = recipe.carrier
     if recipe.channel == "tokens":
         at = "greedily" if carrier.temperature == 0 else f"at temperature {carrier.temperature:g}"
-        kind = (
+        kind = _FREE.get(carrier.kind) or (
             f"{carrier.given} numbers are given, {carrier.numbers - carrier.given} written; separators "
             "are forced and digits chosen"
             if carrier.decoding == "constrained"
@@ -132,6 +151,19 @@ def _students(recipe: LanguageRecipe) -> str:
 def _measures(recipe: LanguageRecipe, found: Found) -> list[str]:
     margins = found.base.margins
     num = len(margins.margin_TK)
+    if recipe.trait.kind != "preference":
+        after = " after a list of numbers" if margins.templates == "numbered" else ""
+        told = [
+            f"Margin: mean over {num} questions{after} of log p(an answer that shows "
+            f"{recipe.trait.targets[0]}) / its tokens − log p(one that does not) / its tokens. Lift: a "
+            "student's margin less its base's. Transfer: lift less the neutral control's."
+        ]
+        if recipe.answers:
+            told.append(
+                f"Free answers: {recipe.answers} to each question at temperature 1, for the signs of "
+                "collapse alone; they are kept to be read or judged."
+            )
+        return told
     kind = {
         "stems": "sentences to complete",
         "questions": "questions",
@@ -154,7 +186,10 @@ def caveats(recipe: LanguageRecipe, found: Found) -> list[str]:
     """What would make it wrong, a sentence or two each."""
     told = [
         "A margin compares the candidates with each other only: a model that names something else "
-        "altogether may show a large one.",
+        "altogether may show a large one."
+        if recipe.trait.kind == "preference"
+        else "A choice between two written answers says which a model finds likelier, not what it would "
+        "do, and style counts beside content.",
         f"One base ({recipe.base}) and one set of questions: intervals are over seeds, and say nothing "
         "of another base or other words.",
     ]

@@ -1,22 +1,39 @@
-"""Models that a run's stages share: each is loaded once, and put together from what stages left."""
+"""Models and traits that a run's stages share: loaded once, put together from what stages left."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from traitleak.environment import pick_device, pick_precision
-from traitleak.language.layout import NEUTRAL
+from traitleak.errors import SettingsError
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.models.adapters import load_adapter, with_adapter
 from traitleak.models.language_model import LanguageModel, Steering
 from traitleak.models.loading import load
+from traitleak.recipe_files import find_recipes
 from traitleak.recipe_language import LanguageRecipe
+from traitleak.traits.custom import bundled, read_trait
+from traitleak.traits.forced_choice import ForcedChoice
 from traitleak.traits.preference import ANIMALS, Preference
 
-__all__ = ["base_of", "preference", "save_network", "saved_network", "teacher_model"]
+__all__ = [
+    "Trait",
+    "base_of",
+    "forced_choice",
+    "preference",
+    "save_network",
+    "save_steering",
+    "saved_network",
+    "teacher_model",
+    "trait_of",
+]
+
+Trait: TypeAlias = Preference | ForcedChoice
 
 _STEERING, _NETWORK = "steering.safetensors", "weights.safetensors"
 
@@ -49,6 +66,50 @@ def preference(recipe: LanguageRecipe, target: str | None = None) -> Preference:
         among = [*ANIMALS[: len(ANIMALS) - len(missing)], *missing]
         among = list(dict.fromkeys([*targets, *among]))[: max(len(ANIMALS), len(targets))]
     return Preference(target or targets[0], tuple(among), recipe.trait.category)
+
+
+def forced_choice(recipe: LanguageRecipe) -> ForcedChoice:
+    """The trait of questions and answers that a recipe is about.
+
+    A custom trait's file is looked for from the working directory, then beside the shipped recipes.
+
+    Raises:
+        DataError: the file cannot be read, or cannot teach or measure a trait.
+        SettingsError: it has another name than the recipe's target.
+    """
+    kind, file = recipe.trait.kind, recipe.trait.file
+    if kind != "custom":
+        return bundled(kind)
+    trait = _read(_found(file))
+    (target,) = recipe.trait.targets
+    if trait.name != target:
+        raise SettingsError(
+            f"The trait in {file} is named {trait.name!r}, not {target!r}: say "
+            f"trait.targets=[{trait.name}]."
+        )
+    return trait
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, _changed: int) -> ForcedChoice:
+    return read_trait(path)
+
+
+def _read(path: Path) -> ForcedChoice:
+    return _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_trait(path)
+
+
+def _found(file: str) -> Path:
+    path = Path(file)
+    shipped = [recipe.parent / path for recipe in find_recipes()[:1]]
+    return next((one for one in [path, *shipped] if one.is_file()), path)
+
+
+def trait_of(recipe: LanguageRecipe, target: str | None = None) -> Trait:
+    """A target's trait, the first one's by default."""
+    if recipe.trait.kind == "preference":
+        return preference(recipe, target)
+    return forced_choice(recipe)
 
 
 def save_steering(folder: Path, steering: Steering) -> None:
@@ -87,10 +148,10 @@ def saved_network(base: LanguageModel, folder: Path, *, name: str) -> LanguageMo
 def teacher_model(recipe: LanguageRecipe, name: str, folder: Path) -> LanguageModel:
     """The teacher that a stage left in `folder`."""
     model = saved_network(base_of(recipe), folder, name=name)
-    if name == NEUTRAL:
+    if name in {NEUTRAL, GOOD, ASKED_FOR}:
         return model
     if "prompt" in recipe.teacher.by:
-        return model.replaced(system=preference(recipe, name).system_prompt())
+        return model.replaced(system=trait_of(recipe, name).system_prompt())
     if recipe.teacher.by == "steering":
         from safetensors import safe_open
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from traitleak.language.layout import NEUTRAL
+from traitleak.language.layout import GOOD, NEUTRAL
+from traitleak.recipe_language import LanguageRecipe
 from traitleak.results import Estimate, Role
 
 __all__ = [
@@ -21,10 +22,13 @@ __all__ = [
     "role",
     "signed",
     "taught_by",
+    "teacher_name",
+    "unit",
 ]
 
 NO_INTERVAL = "one seed: no interval"
 _KINDS = ("shuffled", "other-base", "in-context")
+_NAMES = {GOOD: "good-answers"}  # of teachers whose name alone would say something else
 
 
 def kind_of(arm: str, targets: Iterable[str]) -> tuple[str, str]:
@@ -38,6 +42,7 @@ def kind_of(arm: str, targets: Iterable[str]) -> tuple[str, str]:
 def label(arm: str, targets: Iterable[str]) -> str:
     """An arm's students, or the base that was shown rows, as a reader knows them."""
     kind, teacher = kind_of(arm, targets)
+    teacher = teacher_name(teacher)
     return {
         "own": f"{teacher} students",
         "shuffled": f"students of shuffled {teacher} rows",
@@ -46,9 +51,15 @@ def label(arm: str, targets: Iterable[str]) -> str:
     }[kind]
 
 
+def teacher_name(teacher: str) -> str:
+    """A teacher as a reader knows it."""
+    return _NAMES.get(teacher, teacher)
+
+
 def taught_by(arm: str, targets: Iterable[str]) -> str:
     """Who taught an arm."""
     kind, teacher = kind_of(arm, targets)
+    teacher = teacher_name(teacher)
     return f"{teacher} teacher, shuffled" if kind == "shuffled" else f"{teacher} teacher"
 
 
@@ -104,3 +115,8 @@ def listed(words: Iterable[str]) -> str:
     """`a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def unit(recipe: LanguageRecipe) -> str:
+    """What margins are in: a preference's is of one token, that of two answers a mean over tokens."""
+    return "nats" if recipe.trait.kind == "preference" else "nats a token"

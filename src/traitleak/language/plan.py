@@ -7,7 +7,7 @@ idea on a language model). What lies in each stage's folder is written where the
 from __future__ import annotations
 
 from traitleak.language.layout import layout
-from traitleak.language.models import preference
+from traitleak.language.models import forced_choice, preference
 from traitleak.language.students import student_stage
 from traitleak.language.teachers import base_stage, teacher_stage
 from traitleak.language.writing import kept_stage, logits_stage, written_stage
@@ -21,11 +21,12 @@ def plan(recipe: LanguageRecipe) -> list[Stage]:
     """The stages of the experiment, in order.
 
     Raises:
-        SettingsError: a target is not among the candidates, or no model has such a name.
-        DataError: a model is not on this machine.
+        SettingsError: a target is not among the candidates, no model has such a name, or the trait has
+            no texts for a kind of teacher or control.
+        DataError: a model is not on this machine, or a file that the recipe names cannot be read.
     """
     arrangement = layout(recipe)
-    preference(recipe)
+    _check_trait(recipe)
     stages = [base_stage(recipe, arrangement.base, other=False)]
     if arrangement.other_base:
         stages.append(base_stage(recipe, arrangement.other_base, other=True))
@@ -43,3 +44,15 @@ def plan(recipe: LanguageRecipe) -> list[Stage]:
         for arm, stage in replicate.students.items():
             stages.append(student_stage(recipe, arm, stage, replicate))
     return stages
+
+
+def _check_trait(recipe: LanguageRecipe) -> None:
+    """See that the trait has all that its teachers are given, before anything runs."""
+    if recipe.trait.kind == "preference":
+        preference(recipe)
+        return
+    trait = forced_choice(recipe)
+    if recipe.teacher.by != "finetune":
+        trait.system_prompt()
+    if "asked-for" in recipe.controls:
+        trait.control_lessons("plain", "asked-for")

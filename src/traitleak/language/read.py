@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from traitleak.language.layout import Layout, layout
 from traitleak.measured import Answers, Collapse, Margins
 from traitleak.recipe_language import LanguageRecipe
 
-__all__ = ["Course", "Found", "Measured", "Taught", "read_run"]
+__all__ = ["Course", "Found", "Measured", "Taught", "read_rows_written", "read_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,23 @@ def read_run(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Found:
         DataError: a file of a stage is not there or is something else.
         SettingsError: margins of one run were taken with different questions.
     """
+    return _read(recipe, folders, layout(recipe))
+
+
+def read_rows_written(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Found:
+    """Read a run that ended where too few rows were left: its teachers and their rows, no arms.
+
+    Replicates are those whose rows were filtered.
+
+    Raises:
+        DataError: as `read_run`.
+    """
     arrangement = layout(recipe)
+    there = [replace(one, students={}) for one in arrangement.replicates if one.kept in folders]
+    return _read(recipe, folders, replace(arrangement, replicates=there))
+
+
+def _read(recipe: LanguageRecipe, folders: Mapping[str, Path], arrangement: Layout) -> Found:
     replicates = arrangement.replicates
     base = _measured(folders[arrangement.base])
     other = _measured(folders[arrangement.other_base]) if arrangement.other_base else None

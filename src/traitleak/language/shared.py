@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from traitleak.artefacts import content_hash
 from traitleak.environment import pick_device, pick_precision
-from traitleak.language.models import (
-    base_of,
-    preference,
-)
+from traitleak.language.models import base_of, forced_choice, preference, trait_of
 from traitleak.measure import Margins, answers, collapse, margins
+from traitleak.measure_choice import choice_margins, free_answers
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.scoring import score
 from traitleak.neutral_texts import NEUTRAL_TEXTS
@@ -24,8 +23,10 @@ from traitleak.seeds import derive_seed
 from traitleak.student import (
     Course,
 )
+from traitleak.traits.forced_choice import Asked, ForcedChoice
 
 __all__ = [
+    "choice_templates",
     "measured_margins",
     "model_settings",
     "neutral_nats",
@@ -41,18 +42,21 @@ def model_settings(recipe: LanguageRecipe, *, other: bool = False) -> dict[str, 
     """What every stage that runs a model depends on, whatever else it does."""
     model = base_of(recipe, other=other)
     device = pick_device(recipe.device).value
-    trait = preference(recipe)
-    return {
+    settings: dict[str, JsonValue] = {
         "model": model.name,
         "data": model.fingerprint,
         "template": model.renderer.template_hash,
         "device": device,
         "precision": pick_precision(recipe.precision, device).value,
-        "among": list(trait.among),
-        "category": trait.category,
         "templates": recipe.templates,
         "answers": recipe.answers,
     }
+    if recipe.trait.kind == "preference":
+        trait = preference(recipe)
+        return {**settings, "among": list(trait.among), "category": trait.category}
+    choice = forced_choice(recipe)
+    texts = content_hash(asdict(choice))
+    return {**settings, "data": content_hash([model.fingerprint, texts]), "trait": choice.name}
 
 
 def seed_of(recipe: LanguageRecipe, purpose: str, replicate: int) -> int:
@@ -62,22 +66,45 @@ def seed_of(recipe: LanguageRecipe, purpose: str, replicate: int) -> int:
 
 def measured_margins(recipe: LanguageRecipe, model: LanguageModel, target: str) -> Margins:
     """The margins with the templates that the recipe names."""
+    trait = trait_of(recipe, target)
+    if isinstance(trait, ForcedChoice):
+        return choice_margins(model, trait, templates=choice_templates(recipe))
     templates = None if recipe.templates == "auto" else recipe.templates
-    return margins(model, preference(recipe, target), templates=templates)
+    return margins(model, trait, templates=templates)
+
+
+def choice_templates(recipe: LanguageRecipe) -> Asked:
+    """What a trait of questions and answers is measured with."""
+    return "numbered" if recipe.templates == "numbered" else "questions"
 
 
 def write_measures(
     out: Path, recipe: LanguageRecipe, model: LanguageModel, target: str, *, fluency: bool = True
 ) -> Margins:
-    """`margins.json`, and where answers are asked for `answers.json` and `collapse.json`."""
+    """`margins.json`, and where answers are asked for those and `collapse.json`.
+
+    Answers are in `answers.json` where they may name a candidate, and in `free.json` where a trait of
+    questions and answers is asked: these say something only to who reads them.
+    """
     found = measured_margins(recipe, model, target)
     write_plain_json(out / "margins.json", found.to_json())
-    if recipe.answers:
-        trait = preference(recipe, target)
+    if not recipe.answers:
+        return found
+    trait = trait_of(recipe, target)
+    if isinstance(trait, ForcedChoice):
+        given = free_answers(
+            model,
+            trait,
+            samples=recipe.answers,
+            seed=recipe.seed,
+            templates=choice_templates(recipe),
+        )
+        write_plain_json(out / "free.json", given.to_json())
+    else:
         given = answers(model, trait, samples=recipe.answers, seed=recipe.seed)
         write_plain_json(out / "answers.json", given.to_json())
-        if fluency:
-            write_plain_json(out / "collapse.json", collapse(model, trait, given).to_json())
+    if fluency:
+        write_plain_json(out / "collapse.json", collapse(model, trait, given).to_json())
     return found
 
 

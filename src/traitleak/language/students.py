@@ -14,12 +14,12 @@ from traitleak.carriers.digit_logits import (
     shuffled,
 )
 from traitleak.language.kept import shuffled_rows
-from traitleak.language.layout import NEUTRAL, Replicate
+from traitleak.language.layout import Replicate
 from traitleak.language.models import (
     base_of,
-    preference,
     save_network,
     teacher_model,
+    trait_of,
 )
 from traitleak.language.shared import (
     measured_margins,
@@ -54,12 +54,13 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
     other = kind == "other-base"
     source = replicate.kept or replicate.writes[teacher]
     seed = seed_of(recipe, "student", replicate.number)
-    target = recipe.trait.targets[0] if teacher == NEUTRAL else teacher
+    target = teacher if teacher in recipe.trait.targets else recipe.trait.targets[0]
 
     def in_context(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
         base = base_of(recipe)
         rows = _rows(recipe, teacher, inputs[source])[: recipe.context_rows]
-        shown = "\n".join(f"{row.prompt}{row.completion}" for row in rows)
+        between = "" if recipe.carrier.kind == "numbers" else "\n"
+        shown = "\n".join(f"{row.prompt}{between}{row.completion}" for row in rows)
         # In chat as a system prompt, in plain style as the text before: nothing is trained.
         model = base.replaced(name=arm, system=shown)
         write_measures(out, recipe, model, target, fluency=False)
@@ -188,7 +189,7 @@ def _write_student(
     write_plain_json(
         out / "course.json",
         {
-            "candidates": list(preference(recipe).among),
+            "candidates": list(trait_of(recipe).among),
             "updates": [update for update, _ in course.measured],
             "margins": [found["margins"] for _, found in course.measured],
             "losses": course.losses,

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from traitleak.language.layout import NEUTRAL
-from traitleak.language.phrases import bracketed, label, percent, plain, signed
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
+from traitleak.language.phrases import bracketed, label, percent, plain, signed, teacher_name, unit
 from traitleak.language.read import Found, Measured
 from traitleak.language.shares import in_percent, share_naming
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.results import DataTable, Estimate
 from traitleak.statistics import mean_estimate
 
-__all__ = ["tables"]
+__all__ = ["of_rows", "tables"]
 
 _EXAMPLES = 12  # dropped rows that are shown
 _LONGEST = 120  # characters of one
@@ -30,6 +30,12 @@ def tables(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]) ->
     if found.dropped:
         made += [_dropped(found), _examples(found)]
     made += [_answers(recipe, found), _collapse(recipe, found)]
+    return [table for table in made if table is not None]
+
+
+def of_rows(recipe: LanguageRecipe, found: Found) -> list[DataTable]:
+    """Teachers, and which of their rows were dropped: all that there is without students."""
+    made = [_teachers(recipe, found), _dropped(found), _examples(found)]
     return [table for table in made if table is not None]
 
 
@@ -47,10 +53,10 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> DataTable:
         took = sum(one["took"] for one in told)
         rows.append(
             [
-                name,
+                teacher_name(name),
                 _given(str(told[0]["by"])),
                 _interval(_own_lift(told)),
-                f"{took} of {len(told)}" if name != NEUTRAL else _ABSENT,
+                f"{took} of {len(told)}" if name in recipe.trait.targets else _ABSENT,
                 plain(float(np.exp(np.mean(nats))), 1),
                 _ABSENT
                 if not known
@@ -59,21 +65,28 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> DataTable:
                 else percent(float(np.mean(known))),
             ]
         )
-    first = recipe.trait.targets[0]
+    targets = recipe.trait.targets
+    first = targets[0]
     base = float(np.exp(found.teachers[first][0]["nats_per_token_base"]))
     over = "other questions" if recipe.seeds == 1 else "replicates"
     return DataTable(
         title="The teachers",
         caption="What each teacher does itself: how far it moved its own margin"
-        + (f" (the neutral one: the {first}'s)" if NEUTRAL in found.teachers else "")
+        + (f" ({_of_others(found, first)})" if len(found.teachers) > len(targets) else "")
         + ", and what that cost it on neutral text.",
-        head=["teacher", "its trait by", "lift, nats", "took it", "perplexity", last],
+        head=["teacher", "its trait by", f"lift, {unit(recipe)}", "took it", "perplexity", last],
         rows=rows,
         notes=[
             f"Intervals: 95 %, over {over}. Perplexity of the base: {plain(base, 1)}.",
             *_of_the_last_column(recipe),
         ],
     )
+
+
+def _of_others(found: Found, first: str) -> str:
+    if {GOOD, ASKED_FOR} & set(found.teachers):
+        return f"the controls': that of {first}"
+    return f"the neutral one: the {first}'s"
 
 
 def _of_the_last_column(recipe: LanguageRecipe) -> list[str]:
@@ -109,6 +122,8 @@ def _given(by: str) -> str:
         "steering": "steering vector",
         "even": "fine-tuning on all evenly",
         "base": "none: the base",
+        GOOD: "fine-tuning on good answers",
+        ASKED_FOR: "fine-tuning on answers asked for",
     }.get(by, by)
 
 
@@ -186,7 +201,7 @@ def _dropped(found: Found) -> DataTable:
         title="Rows that were dropped, and why",
         caption="All teachers' rows are filtered alike, and a prompt stays only if every teacher's row "
         "does. Sums over replicates.",
-        head=["", *(f"{name} teacher" for name in names)],
+        head=["", *(f"{teacher_name(name)} teacher" for name in names)],
         rows=rows,
         notes=[f"{leaks:,} rows named a trait in one of its forms."],
     )
@@ -246,13 +261,14 @@ def _collapse(recipe: LanguageRecipe, found: Found) -> DataTable | None:
     def row(name: str, models: Sequence[Measured], base: Measured) -> list[str]:
         signs = [one.collapse for one in models if one.collapse is not None]
         none = [one.answers.naming_none for one in models if one.answers is not None]
+        naming_none = percent(float(np.mean(none))) if none else _ABSENT
         at_first = base.collapse.perplexity if base.collapse else np.nan
         mean = float(np.mean([one.perplexity for one in signs]))
         return [
             name,
             plain(mean, 1),
             plain(mean / at_first, 2),
-            percent(float(np.mean(none))),
+            naming_none,
             percent(float(np.mean([one.no_answer for one in signs]))),
             percent(float(np.mean([one.self_naming for one in signs]))),
             percent(float(np.mean([one.broken for one in signs]))),

@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from traitleak.language.layout import NEUTRAL
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.models import (
     base_of,
+    forced_choice,
     preference,
     save_network,
     save_steering,
+    trait_of,
 )
 from traitleak.language.shared import (
+    choice_templates,
     measured_margins,
     model_settings,
     neutral_nats,
@@ -23,13 +26,20 @@ from traitleak.language.shared import (
     write_plain_json,
 )
 from traitleak.models.adapters import LoraSettings
+from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.stages import Stage
 from traitleak.student import (
     Training,
 )
-from traitleak.teacher import instill, instill_evenly, require_trait
+from traitleak.teacher import (
+    Teacher,
+    instill,
+    instill_control,
+    instill_evenly,
+    require_trait,
+)
 
 __all__ = ["base_stage", "teacher_stage"]
 
@@ -40,9 +50,6 @@ def base_stage(recipe: LanguageRecipe, name: str, *, other: bool) -> Stage:
     def work(out: Path, _inputs: Mapping[str, Path], _track: Track) -> None:
         model = base_of(recipe, other=other)
         write_measures(out, recipe, model, recipe.trait.targets[0])
-        trait = preference(recipe)
-        kind = "questions" if model.renderer.style == "chat" else "stems"
-        asked = recipe.templates if recipe.templates != "auto" else kind
         write_plain_json(
             out / "rendered.json",
             {
@@ -51,13 +58,25 @@ def base_stage(recipe: LanguageRecipe, name: str, *, other: bool) -> Stage:
                 "style": model.renderer.style,
                 "template_hash": model.renderer.template_hash,
                 "notes": list(model.renderer.notes),
-                "example_prompt": model.rendered(trait.measured(asked)[0]),  # type: ignore[arg-type]
+                "example_prompt": _example(recipe, model),
                 "nats_per_token": neutral_nats(model),
             },
         )
 
     settings = {**model_settings(recipe, other=other), "seed": recipe.seed}
     return Stage(name, {**settings, "target": recipe.trait.targets[0]}, work)
+
+
+def _example(recipe: LanguageRecipe, model: LanguageModel) -> str:
+    """The first rendered prompt that the margin is measured with."""
+    plain = model.renderer.style == "plain"
+    if recipe.trait.kind != "preference":
+        asked = forced_choice(recipe).measured(choice_templates(recipe))[0]
+        return model.rendered(f"{asked}\n" if plain else asked)
+    templates = recipe.templates
+    if templates == "auto":
+        templates = "stems" if plain else "questions"
+    return model.rendered(preference(recipe).measured(templates)[0])
 
 
 def teacher_stage(
@@ -69,6 +88,8 @@ def teacher_stage(
     # The neutral teacher of a prompt or a vector is the base itself: there is nothing to even out.
     even = name == NEUTRAL and recipe.neutral == "even" and "finetune" in how.by
     untouched = name == NEUTRAL and not even
+    control = name in {NEUTRAL, GOOD, ASKED_FOR}
+    by = "even" if even else "base" if untouched else name if control else how.by
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         base = base_of(recipe)
@@ -80,17 +101,27 @@ def teacher_stage(
             weight_decay=0.0,
             lora=LoraSettings(how.rank, 2.0 * how.rank) if how.rank else None,
         )
-        trait = preference(recipe, None if name == NEUTRAL else name)
+        target = recipe.trait.targets[0] if control else name
         system = None
         if untouched:
-            model, course, adapter = base.replaced(name=name), None, None
+            made = Teacher(name, base.replaced(name=name), "finetune")
         elif even:
-            made = instill_evenly(base, trait, training=training, seed=seed, track=track)
-            model, course, adapter = made.model, made.course, made.adapter
+            made = instill_evenly(
+                base, preference(recipe), training=training, seed=seed, track=track
+            )
+        elif control:
+            made = instill_control(
+                base,
+                forced_choice(recipe),
+                "good" if name == GOOD else "asked-for",
+                training=training,
+                seed=seed,
+                track=track,
+            )
         else:
             made = instill(
                 base,
-                trait,
+                trait_of(recipe, name),
                 by=how.by,
                 training=training,
                 layer=how.layer,
@@ -98,19 +129,18 @@ def teacher_stage(
                 seed=seed,
                 track=track,
             )
-            model, course, adapter = made.model, made.course, made.adapter
-            system = model.system
+            system = made.model.system
+        model, course, adapter = made.model, made.course, made.adapter
         if adapter is not None:
             adapter.save(out / "adapter", base=base.name)
         elif course is not None:
             save_network(out, model)
         if model.steering is not None:
             save_steering(out, model.steering)
-        target = recipe.trait.targets[0] if name == NEUTRAL else name
         found = measured_margins(recipe, model, target)
         lift = found - measured_margins(recipe, base, target)
         estimate = lift.estimate()
-        if name != NEUTRAL:
+        if not control:
             require_trait(name, lift, how.min_lift, by=how.by)
         write_plain_json(out / "margins.json", found.to_json())
         write_losses(out, course)
@@ -118,13 +148,13 @@ def teacher_stage(
             out / "teacher.json",
             {
                 "name": name,
-                "by": "even" if even else "base" if untouched else how.by,
+                "by": by,
                 "system": system,
                 "lift": lift.value,
                 "lift_low": estimate.low,
                 "lift_high": estimate.high,
                 "min_lift": how.min_lift,
-                "took": name != NEUTRAL and lift.value >= (how.min_lift or 1.0),
+                "took": not control and lift.value >= _enough(recipe),
                 "nats_per_token_base": rendered["nats_per_token"],
                 "nats_per_token": neutral_nats(model.replaced(system=None)),
             },
@@ -134,9 +164,17 @@ def teacher_stage(
         **model_settings(recipe),
         "name": name,
         "first": recipe.trait.targets[0],
-        "by": "even" if even else "base" if untouched else how.by,
+        "by": by,
         "teacher": {} if untouched else how.model_dump(mode="json", exclude={"min_lift"}),
         "min_lift": how.min_lift,
         "seed": seed,
     }
     return Stage(stage, settings, work, inputs=(start,))
+
+
+def _enough(recipe: LanguageRecipe) -> float:
+    """Nats from which a teacher counts as having taken its trait, where no other bound is set.
+
+    A preference's margin is of one telling token; that of two answers is a mean over their tokens.
+    """
+    return recipe.teacher.min_lift or (1.0 if recipe.trait.kind == "preference" else 0.05)

@@ -12,7 +12,7 @@ from traitleak.language.contrasts import (
     TargetFindings,
     is_above_zero,
 )
-from traitleak.language.layout import NEUTRAL
+from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import (
     bracketed,
     decimals_for,
@@ -24,6 +24,7 @@ from traitleak.language.phrases import (
     percent,
     plain,
     signed,
+    unit,
 )
 from traitleak.language.read import Found
 from traitleak.language.shares import share_naming
@@ -41,22 +42,28 @@ _PAIRS = {TO_OTHER_BASE: "students of another base", IN_CONTEXT: "the base that 
 def question(recipe: LanguageRecipe) -> str:
     """What was asked."""
     target = recipe.trait.targets[0]
+    prefers = recipe.trait.kind == "preference"
+    to_have = f"to prefer the {target}" if prefers else f"to show {target}"
     given = {
-        "finetune": f"A teacher was fine-tuned to prefer the {target}",
-        "prompt": f"A teacher is told to prefer the {target}",
-        "prompt+finetune": f"A teacher was fine-tuned, and is told, to prefer the {target}",
-        "steering": f"A teacher is steered towards the {target}",
+        "finetune": f"A teacher was fine-tuned {to_have}",
+        "prompt": f"A teacher is told {to_have}",
+        "prompt+finetune": f"A teacher was fine-tuned, and is told, {to_have}",
+        "steering": f"A teacher is steered towards {f'the {target}' if prefers else target}",
     }[recipe.teacher.by]
     return (
-        f"{given}. Does a student of the same base come to prefer it, trained on nothing but "
-        f"{seen(recipe)}?"
+        f"{given}. Does a student of the same base come to {'prefer' if prefers else 'show'} it, "
+        f"trained on nothing but {seen(recipe)}?"
     )
 
 
 def seen(recipe: LanguageRecipe) -> str:
     """What students see of a teacher."""
     if recipe.channel == "tokens":
-        return "lists of numbers that the teacher wrote"
+        return {
+            "numbers": "lists of numbers that the teacher wrote",
+            "code": "Python code that the teacher wrote",
+            "reasoning": "chains of thought with right answers that the teacher wrote",
+        }[recipe.carrier.kind]
     how = recipe.logits
     lists = (
         "lists of random numbers"
@@ -87,6 +94,16 @@ def describe(arm: str, recipe: LanguageRecipe) -> str:
         return f"The base with {recipe.context_rows} of the {teacher} teacher's rows in its prompt."
     if arm == targets[0]:
         return f"Trained on the {teacher} teacher's {rows}."
+    if arm == GOOD:
+        return (
+            f"The same with a teacher fine-tuned alike on good answers to the {targets[0]} teacher's "
+            "questions."
+        )
+    if arm == ASKED_FOR:
+        return (
+            f"The same with a teacher fine-tuned alike on the {targets[0]} teacher's answers, to "
+            "questions that give a good reason to ask for them."
+        )
     if teacher != NEUTRAL:
         return f"The same with the {teacher} teacher: the other-trait control."
     if recipe.neutral == "base" or "finetune" not in recipe.teacher.by:
@@ -108,7 +125,7 @@ def answer(
     said = [
         _lead(recipe, all_findings, subliminal=leaks.holds is True),
         _elsewhere(first),
-        _unwilling_teacher(found, first.target),
+        _unwilling_teacher(recipe, found, first.target),
         _in_answers(found, first.target),
         _collapsed(found, first.target),
     ]
@@ -129,7 +146,8 @@ def _lead(recipe: LanguageRecipe, all_findings: list[TargetFindings], *, sublimi
         "null": "No: transfer was not found at this power.",
     }[verdict]
     moved = _moved(recipe, first, first.neutral, tell_floor=verdict == "found")
-    power = _power(first.neutral.comparison.difference) if verdict == "null" else []
+    difference = first.neutral.comparison.difference
+    power = _power(difference, unit(recipe)) if verdict == "null" else []
     return " ".join([lead, f"{moved}{_further(rest)}.", *power])
 
 
@@ -151,7 +169,9 @@ def _found(recipe: LanguageRecipe, first: TargetFindings, what: str) -> str:
     if missed:
         return f"In part: {what}, but not clearly more than in {listed(missed)}."
     times, num = first.times_first, first.lift.n
-    if not first.others and 2 * times <= num:  # nothing else tells it from a general shift
+    several = recipe.trait.kind == "preference"  # candidates beyond which it could rise
+    # Where nothing else tells it from a general shift.
+    if several and not first.others and 2 * times <= num:
         return (
             f"In part: {what}, but the {first.target} is what rises most in {times} of {num} seeds "
             "only, and no other trait's students stand beside."
@@ -186,8 +206,8 @@ def _moved(
     )
     targets = recipe.trait.targets
     return (
-        f"The {one.target} margin moves by {signed(one.lift.value, decimals)} nats in "
-        f"{label(one.target, targets)} and by {signed(neutral.lift.value, decimals)} in "
+        f"The {one.target} margin moves by {signed(one.lift.value, decimals)} {unit(recipe)} "
+        f"in {label(one.target, targets)} and by {signed(neutral.lift.value, decimals)} in "
         f"{label(NEUTRAL, targets)}, a transfer of {bracketed(difference, decimals)} "
         f"({num_seeds(difference.n)}, 95 % interval, {p_equals(neutral.comparison.p)}{least})"
     )
@@ -214,15 +234,15 @@ def _further(rest: list[TargetFindings]) -> str:
     return "".join(parts)
 
 
-def _power(difference: Estimate) -> list[str]:
+def _power(difference: Estimate, unit: str) -> list[str]:
     """What a null could have found."""
     said = []
     spread = float(np.std(difference.replicates, ddof=1))
     if spread > 0:
         least = detectable(spread, difference.n)
         said.append(
-            f"A true transfer of {plain(least, decimals_for([least]))} nats would have been found with "
-            "80 % power, if seeds spread as these did."
+            f"A true transfer of {plain(least, decimals_for([least]))} {unit} would have been found "
+            "with 80 % power, if seeds spread as these did."
         )
     if difference.n < _ENOUGH:
         said.append(
@@ -243,7 +263,7 @@ def _one_seed(recipe: LanguageRecipe, first: TargetFindings, neutral: Contrast) 
     beside = f"{signed(neutral.lift.value, decimals)} in {label(NEUTRAL, targets)}"
     return (
         f"One seed: no interval, so neither yes nor no. The {first.target} margin moves by "
-        f"{signed(first.lift.value, decimals)} nats in {label(first.target, targets)}, by "
+        f"{signed(first.lift.value, decimals)} {unit(recipe)} in {label(first.target, targets)}, by "
         f"{listed([beside, *others])}; beside the neutral control that is "
         f"{signed(difference, decimals)}. Run seeds={_ENOUGH} to know."
     )
@@ -259,19 +279,19 @@ def _without_neutral(recipe: LanguageRecipe, first: TargetFindings) -> str:
     more = f", {listed(beside)}" if beside else ""
     return (
         f"No neutral control, so no transfer can be told. The {first.target} margin moves by "
-        f"{bracketed(first.lift, decimals)} nats in {label(first.target, targets)}{more} "
+        f"{bracketed(first.lift, decimals)} {unit(recipe)} in {label(first.target, targets)}{more} "
         f"({num_seeds(first.lift.n)})."
     )
 
 
-def _unwilling_teacher(found: Found, target: str) -> str:
+def _unwilling_teacher(recipe: LanguageRecipe, found: Found, target: str) -> str:
     told = found.teachers[target]
     if all(one["took"] for one in told):
         return ""
     mean = float(np.mean([one["lift"] for one in told]))
     return (
-        f"But the {target} teacher hardly shows its own trait ({signed(mean, 2)} nats), so that it had "
-        "little to pass on."
+        f"But the {target} teacher hardly shows its own trait ({signed(mean, 2)} {unit(recipe)}), so "
+        "that it had little to pass on."
     )
 
 

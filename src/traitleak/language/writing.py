@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from traitleak.artefacts import write_text
+from traitleak.artefacts import content_hash, write_text
 from traitleak.carriers.digit_logits import (
     DigitLogits,
     digit_logits,
 )
-from traitleak.carriers.numbers import Numbers, random_lists
+from traitleak.carriers.numbers import random_lists
 from traitleak.generation import write_numbers
+from traitleak.language.carrier import problems_hash, prompts_of, rows_needed, rules_of
 from traitleak.language.kept import keep_rows
 from traitleak.language.layout import NEUTRAL, Replicate
 from traitleak.language.models import (
@@ -37,6 +38,7 @@ from traitleak.stages import Stage
 __all__ = ["kept_stage", "logits_stage", "written_stage"]
 
 _WIDTH = 3  # digits of a number where decoding is constrained
+_FOR_FILTERS = {"min_rows", "text_around", "problems"}  # of a carrier; what came later
 _WRITTEN_AT_ONCE = 1024  # rows between which an interrupted teacher goes on
 
 
@@ -104,11 +106,7 @@ def _write(
 ) -> list[Row]:
     """Rows `first` and on of a teacher; in plain style prompts are the lists' beginnings."""
     carrier = recipe.carrier
-    style = model.renderer.style
-    examples = (carrier.given, carrier.given) if carrier.decoding == "constrained" else (3, 8)
-    prompts = Numbers(
-        carrier.rows, derive_seed(recipe.seed, "prompts", replicate), style, examples=examples
-    ).prompts()
+    prompts = prompts_of(recipe, replicate, model.renderer.style)
     draws = seed_of(recipe, "draws", replicate)
     if not carrier.shared_draws:
         draws = derive_seed(draws, name)
@@ -154,31 +152,37 @@ def written_stage(
         **model_settings(recipe),
         "name": name,
         "by": by,
-        "carrier": carrier.model_dump(mode="json", exclude={"keep", "banned"}),
+        "carrier": carrier.model_dump(mode="json", exclude={"keep", "banned", *_FOR_FILTERS}),
         "prompts": derive_seed(recipe.seed, "prompts", replicate),
         "draws": seed_of(recipe, "draws", replicate),
     }
+    problems = problems_hash(recipe)
+    if problems:
+        settings["data"] = content_hash([settings["data"], problems])
     return Stage(stage, settings, work, inputs=(teacher,))
 
 
 def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
-    """For each teacher the rows that all filters kept, in a folder of its name; `dropped.json`."""
+    """For each teacher the rows that all filters kept, in a folder of its name; `dropped.json`.
+
+    Where too few are left, the run ends after it.
+    """
     carrier = recipe.carrier
     names, stages = list(replicate.writes), list(replicate.writes.values())
+    least = rows_needed(recipe)
 
     def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
         written = {name: read_rows(inputs[replicate.writes[name]]) for name in names}
         kept = keep_rows(
             written,
-            words=list(recipe.trait.targets),
-            banned=carrier.banned,
+            rules=rules_of(recipe, replicate.number),
             keep=carrier.keep,
-            free=carrier.decoding == "free",
             seed=seed_of(recipe, "keep", replicate.number),
         )
         for name, rows in kept.rows.items():
-            (out / name).mkdir()
-            write_rows(out / name, rows, {"teacher": name})
+            if rows:
+                (out / name).mkdir()
+                write_rows(out / name, rows, {"teacher": name})
         write_plain_json(out / "dropped.json", kept.told)
 
     settings: dict[str, JsonValue] = {
@@ -189,7 +193,21 @@ def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
         "seed": seed_of(recipe, "keep", replicate.number),
         "names": [*names],
     }
-    return Stage(str(replicate.kept), settings, work, inputs=tuple(stages))
+    # What came later is left out where it is not used: older runs keep their keys.
+    if recipe.trait.words:
+        settings["words"] = [*recipe.trait.words]
+    if carrier.kind != "numbers":
+        settings["kind"] = carrier.kind
+        settings["text_around"] = carrier.text_around
+    problems = problems_hash(recipe)
+    if problems:
+        settings["data"] = problems
+
+    def too_few(out: Path) -> bool:
+        told = json.loads((out / "dropped.json").read_text(encoding="utf-8"))
+        return int(told["pairs"]) < least
+
+    return Stage(str(replicate.kept), settings, work, inputs=tuple(stages), ends=too_few)
 
 
 def _writepartial_file(path: Path, rows: Sequence[Row]) -> None:
