@@ -195,9 +195,7 @@ def answers(
     )
 
 
-def collapse(
-    model: LanguageModel, trait: Preference | ForcedChoice, answered: Answers
-) -> Collapse:
+def collapse(model: LanguageModel, trait: Preference | ForcedChoice, answered: Answers) -> Collapse:
     """Signs that a model lost more than a preference could explain.
 
     Args:
