@@ -223,8 +223,8 @@ def new_folder(place: Path) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         if beside.exists():  # of a command that was killed
             remove(beside)
-        beside.mkdir()
         try:
+            beside.mkdir()  # within, as a Ctrl-C may fall right behind it
             yield beside
             put_folder(beside, place)
         finally:

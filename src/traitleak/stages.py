@@ -318,8 +318,8 @@ def _computed(
 def _unfinished(place: Path) -> Iterator[Path]:
     """An empty folder beside `place`, gone afterwards unless it was put there."""
     folder = place.with_name(f"{UNFINISHED}{place.name}")
-    folder.mkdir()
     try:
+        folder.mkdir()  # within, as a Ctrl-C may fall right behind it
         yield folder
     finally:
         if folder.exists():
