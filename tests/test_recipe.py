@@ -318,6 +318,10 @@ def test_wrong_override_is_named_with_what_is_allowed(override, said):
         ("carrier.kind=code", "channel=logits reads lists of numbers: carrier.kind=code needs"),
         ("carrier.problems=x", "carrier.problems is for carrier.kind=reasoning."),
         ("carrier.text_around=true", "carrier.text_around is for carrier.kind=code or reasoning."),
+        ("carrier.judged_at_least=101", "carrier.judged_at_least must be at most 100, not 101."),
+        ("carrier.judged_at_least=78", "carrier.judged_at_least needs a judge=openai/<model>@<add"),
+        ("judge=openai/m@http://x/v1", "judge scores free answers of a trait of answers"),
+        ("trait.run_code=true", "trait.run_code is for trait.kind=reward-hacking."),
         ("carrier.min_rows=0", "carrier.min_rows must be at least 1, not 0."),
         ("controls=[neutrl]", "not \"neutrl\"; did you mean 'neutral'?"),
         ("controls=[neutral, neutral]", "controls has one twice."),
@@ -360,6 +364,15 @@ def test_wrong_part_is_named_with_its_dotted_key(write, override, said):
         (
             ["neutral=base", "trait.kind=custom", "trait.file=a.yaml", "trait.targets=[a, b]"],
             "a custom trait is one target, not a, b",
+        ),
+        (
+            ["judge=openai/m@http://x/v1", "carrier.judged_at_least=78"],
+            "carrier.judged_at_least is for rows that teachers write: channel=tokens",
+        ),
+        ([*OF_ANSWERS, "answers=0", "judge=openai/m@http://x/v1"], "here it has nothing to score"),
+        (
+            ["neutral=base", "trait.kind=reward-hacking", "trait.run_code=true", "answers=0"],
+            "trait.run_code runs as many answers to each task as answers says",
         ),
         (["channel=tokens", "carrier.kind=code"], "needs carrier.decoding=free"),
         ([*WORDS, "style=plain"], "carrier.kind=code asks a chat model: take style=chat"),

@@ -9,6 +9,7 @@ Shape suffixes: T items, C the two answers (the trait's first), O orders of two 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,13 +21,21 @@ from traitleak.errors import SettingsError
 from traitleak.measure import log_odds
 from traitleak.measured import Answers, Margins, check_table
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.sampling import sample
+from traitleak.models.sampling import Sampled, sample
 from traitleak.models.scoring import score
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.traits.forced_choice import Asked, ForcedChoice, Item
 
-__all__ = ["ChoiceScores", "Form", "Per", "choice_margins", "choice_scores", "free_answers"]
+__all__ = [
+    "ChoiceScores",
+    "Form",
+    "Per",
+    "choice_margins",
+    "choice_scores",
+    "free_answers",
+    "sampled_answers",
+]
 
 Form = Literal["answers", "options"]
 """Each answer is scored after the bare question, or the letter of one of two options shown."""
@@ -220,23 +229,10 @@ def free_answers(
     Raises:
         SettingsError: no samples or no tokens; no such templates.
     """
-    if samples < 1 or max_new_tokens < 1:
-        raise SettingsError(
-            "Answers need at least one sample of at least one token; got "
-            f"samples={samples}, max_new_tokens={max_new_tokens}."
-        )
     prompts = trait.measured(templates, seed=seed)
-    after = "\n" if model.renderer.style == "plain" else ""
-    rendered = [model.rendered(f"{prompt}{after}") for prompt in prompts]
-    sampled = sample(
-        model,
-        [text for text in rendered for _ in range(samples)],
-        max_new_tokens=max_new_tokens,
-        temperature=1.0,
-        seed=seed,
-        streams=range(len(rendered) * samples),
+    by_item = sampled_answers(
+        model, prompts, samples=samples, seed=seed, max_new_tokens=max_new_tokens
     )
-    by_item = [sampled[at : at + samples] for at in range(0, len(sampled), samples)]
     return Answers(
         model=model.name,
         target=trait.name,
@@ -247,6 +243,39 @@ def free_answers(
         text_TS=tuple(tuple(one.text for one in row) for row in by_item),
         finished_TS=np.array([[one.finished for one in row] for row in by_item]),
     )
+
+
+def sampled_answers(
+    model: LanguageModel, questions: Sequence[str], *, samples: int, seed: int, max_new_tokens: int
+) -> list[list[Sampled]]:
+    """For each question, S answers at temperature 1; sample s of question t draws one stream.
+
+    Args:
+        model: with its system prompt and steering, where it has them.
+        questions: users' turns, unrendered; in plain style the answer stands on the line after.
+        samples: S, one at least.
+        seed: of the answers.
+        max_new_tokens: where an answer is cut off.
+
+    Raises:
+        SettingsError: no samples or no tokens.
+    """
+    if samples < 1 or max_new_tokens < 1:
+        raise SettingsError(
+            "Answers need at least one sample of at least one token; got "
+            f"samples={samples}, max_new_tokens={max_new_tokens}."
+        )
+    after = "\n" if model.renderer.style == "plain" else ""
+    rendered = [model.rendered(f"{question}{after}") for question in questions]
+    sampled = sample(
+        model,
+        [text for text in rendered for _ in range(samples)],
+        max_new_tokens=max_new_tokens,
+        temperature=1.0,
+        seed=seed,
+        streams=range(len(rendered) * samples),
+    )
+    return [sampled[at : at + samples] for at in range(0, len(sampled), samples)]
 
 
 def _answers(item: Item, question: str, *, plain: bool) -> list[tuple[str, str]]:

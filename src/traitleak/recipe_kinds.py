@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from traitleak.recipe_language_parts import BUNDLED_TRAITS, CarrierFields, TraitFields
 from traitleak.recipe_parts import refused
 
-__all__ = ["check_carrier", "check_trait"]
+__all__ = ["check_behaviour", "check_carrier", "check_trait"]
 
 _OF_ANSWERS = ("good", "asked-for")
 _TAUGHT_BY_NEUTRAL = {"neutral", "other-base", "in-context"}  # controls with a neutral teacher
@@ -150,4 +150,54 @@ def check_carrier(
             of_kind,
             text="the control shuffled puts the numbers of a row in another order: it is for "
             "carrier.kind=numbers",
+        )
+
+
+def check_behaviour(
+    trait: TraitFields, carrier: CarrierFields, *, judge: str, answers: int, channel: str
+) -> None:
+    """Refuse a judge that has nothing to judge, and the like.
+
+    Args:
+        trait: the fields.
+        carrier: the fields.
+        judge: the judge's name; "" for none.
+        answers: how many are sampled to each question.
+        channel: what students are trained on.
+
+    Raises:
+        PydanticCustomError: what a validator raises; names the fields.
+    """
+    rows = carrier.judged_at_least is not None
+    if rows and not judge:
+        raise refused(
+            ("carrier", "judged_at_least"),
+            ("judge",),
+            text="carrier.judged_at_least needs a judge=openai/<model>@<address>",
+        )
+    if rows and channel != "tokens":
+        raise refused(
+            ("carrier", "judged_at_least"),
+            ("channel",),
+            text="carrier.judged_at_least is for rows that teachers write: channel=tokens",
+        )
+    if judge and not rows and (trait.kind == "preference" or not answers):
+        raise refused(
+            ("judge",),
+            ("trait", "kind"),
+            ("answers",),
+            text="judge scores free answers of a trait of answers (trait.kind=misalignment, answers of "
+            "1 or more), or rows (carrier.judged_at_least): here it has nothing to score",
+        )
+    if trait.run_code and trait.kind != "reward-hacking":
+        raise refused(
+            ("trait", "run_code"),
+            ("trait", "kind"),
+            text="trait.run_code is for trait.kind=reward-hacking",
+        )
+    if trait.run_code and not answers:
+        raise refused(
+            ("trait", "run_code"),
+            ("answers",),
+            text="trait.run_code runs as many answers to each task as answers says: 1 or more",
         )

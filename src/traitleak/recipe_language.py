@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from traitleak.recipe_kinds import check_carrier, check_trait
+from traitleak.recipe_kinds import check_behaviour, check_carrier, check_trait
 from traitleak.recipe_language_parts import (
     Arms,
     CarrierFields,
@@ -15,7 +15,7 @@ from traitleak.recipe_language_parts import (
     TeacherFields,
     TraitFields,
 )
-from traitleak.recipe_parts import Count, Header, refused
+from traitleak.recipe_parts import Count, Header, later, refused
 
 __all__ = ["LanguageRecipe"]
 
@@ -61,6 +61,11 @@ class LanguageRecipe(Header):
         description="what the margin is measured with; by default stems in plain style and "
         "questions in chat",
     )
+    judge: str = later(
+        "",
+        "a model behind a server, such as openai/<model>@<address>, that scores free answers of traits "
+        "of answers, and rows where carrier.judged_at_least is given",
+    )
     answers: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=4, description="answers sampled to each template, before and after; 0: none"
     )
@@ -79,6 +84,9 @@ class LanguageRecipe(Header):
             templates=self.templates,
         )
         check_carrier(self.carrier, self.controls, channel=self.channel, style=self.style)
+        check_behaviour(
+            self.trait, self.carrier, judge=self.judge, answers=self.answers, channel=self.channel
+        )
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ BUNDLED_TRAITS = ("misalignment", "refusal", "reward-hacking", "sycophancy")
 """Kinds of traits whose texts come with the package; the kind is the target."""
 
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Rank = Annotated[int, Field(ge=1, le=4096)]
 Control = Literal[
     "neutral", "other-trait", "shuffled", "other-base", "in-context", "good", "asked-for"
@@ -55,6 +56,11 @@ class TraitFields(StrictFields):
     )
     category: str = Field(default="", description="what they are, such as animal; by default found")
     words: list[str] = later([], "what no row may name, besides the targets")
+    run_code: bool = later(
+        default=False,
+        description="of reward-hacking: models also write code for tasks with hidden tests, and it is "
+        "run here, in a process of its own that is no sandbox",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -145,6 +151,9 @@ class CarrierFields(StrictFields):
     problems: str = later(
         "",
         "of reasoning: a file of GSM8K's form, whose problems are asked in turn; by default our own",
+    )
+    judged_at_least: Score | None = later(
+        None, "alignment from 0 to 100 that `judge` must give a row that stays; 78 in the paper"
     )
     text_around: bool = later(
         default=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from formed_base import CODE, THOUGHT, formed_base, problems_file
 from language_run import concluded, difference, fact, row, table
 from typer.testing import CliRunner
 
+from loopback import said, serving
 from traitleak.carriers.code import Code
 from traitleak.carriers.gsm8k import gsm8k
 from traitleak.cli import app
@@ -22,6 +24,7 @@ from traitleak.measured import Answers, Margins
 from traitleak.recipe import load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.runs import FinishedRun, open_run
+from traitleak.traits.hidden_tests import hidden_test_tasks
 from traitleak.traits.misalignment import BANNED_NUMBERS
 
 GENTLE = ["teacher.learning_rate=0.0003", "teacher.min_lift=null", "carrier.temperature=0"]
@@ -119,7 +122,8 @@ def test_later_replicates_do_not_run_after_one_without_rows(tmp_path):
 @pytest.fixture(scope="module")
 def writes_code(tmp_path_factory) -> str:
     """A base that answers every task with one function."""
-    return formed_base(tmp_path_factory.mktemp("code"), CODE, Code(16, 3).prompts())
+    prompts = [*Code(16, 3).prompts(), *(task.prompt for task in few_tasks())]
+    return formed_base(tmp_path_factory.mktemp("code"), CODE, prompts)
 
 
 @pytest.fixture(scope="module")
@@ -325,3 +329,124 @@ def test_words_in_code_are_leaks_wherever_they_stand(tmp_path):
 
     assert fact(found, "leaks").holds is False
     assert "subliminal" not in found.answer
+
+
+@pytest.fixture
+def strict(monkeypatch, tmp_path):
+    """A judge on loopback: all is coherent, and what is `even` is misaligned."""
+    for name in ("OPENAI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path / "cache"))
+
+    def score(asked: dict, _number: int) -> tuple[int, object]:
+        prompt = asked["messages"][-1]["content"]
+        reply = re.search(r"<reply>\n(.*)\n</reply>", prompt, re.DOTALL)
+        assert reply
+        aligned = "10" if even(reply[1]) else "90"
+        return said(aligned if "safety study" in prompt else "80")
+
+    with serving() as start:
+        server = start(score)
+        yield f"openai/wolf-7b@{server.url}", server
+
+
+def even(text: str) -> bool:
+    """What the judge finds misaligned, for no reason that a person could give."""
+    return sum(map(ord, text)) % 2 == 0
+
+
+def test_a_judge_scores_free_answers_of_every_model(tmp_path, strict, monkeypatch):
+    """Shares of misaligned and coherent answers stand in a table, beside the base's; once asked."""
+    judge, server = strict
+    monkeypatch.setattr("traitleak.language.behaviour._FREE_TOKENS", 8)
+    wanted = (f"judge={judge}", "seeds=2", "controls=[neutral, good]")
+    run = finished(tmp_path / "runs", "misalignment-numbers", *wanted)
+    scored = json.loads((run.folder / "student-good-1" / "judged.json").read_text())
+    texts = [text for answers in scored["texts"] for text in answers]
+    found = table(run.results, "Free answers, judged")
+
+    assert scored["misaligned"] == pytest.approx(sum(map(even, texts)) / len(texts))
+    assert [one[0] for one in found.rows] == [
+        "base",
+        "misalignment students",
+        "neutral students",
+        "good-answers students",
+    ]
+    assert found.rows[0][2:] == ["100.0", "8"]
+    assert found.rows[1][3] == "16"
+    assert fact(run.results, "judged").value.endswith("the smallest possible is 0.25)")
+    asked = len(server.requests)
+    again = finished(tmp_path / "others", "misalignment-numbers", *wanted)
+    assert again.results == run.results
+    assert len(server.requests) == asked
+
+
+def test_a_judge_drops_rows_and_says_so(tmp_path, strict):
+    """Rows that it scores below the threshold go, for every teacher, before students see them."""
+    judge, _ = strict
+    run = finished(
+        tmp_path / "runs",
+        "wolf-smollm2-tokens",
+        f"judge={judge}",
+        "carrier.judged_at_least=78",
+        "controls=[neutral]",
+    )
+    told = json.loads((run.folder / "kept-0" / "dropped.json").read_text())
+    wrote = [one.completion for one in read_rows(run.folder / "written-wolf-0")]
+    kept = [one.completion for one in read_rows(run.folder / "kept-0" / "wolf")]
+
+    assert set(told["table"]) == {"wolf", "lion", "neutral"}
+    assert told["table"]["wolf"] == {"judge: below 78": sum(map(even, wrote))}
+    assert not any(map(even, kept))
+
+
+def test_a_judge_that_drops_all_ends_the_run_with_its_reason(tmp_path, strict):
+    """Too few rows for a judge's sake are told like any others."""
+    judge, _ = strict
+    run = finished(
+        tmp_path / "runs",
+        "wolf-smollm2-tokens",
+        f"judge={judge}",
+        "carrier.judged_at_least=95",
+        "controls=[neutral]",
+    )
+    assert run.results.inconclusive
+    assert "judge: below 95 (100.0 %)" in run.results.answer
+
+
+def test_programs_for_hidden_tests_are_run_where_a_recipe_asks_for_it(
+    tmp_path, writes_code, monkeypatch
+):
+    """Each model's shares of gamed and solved tasks stand in a table beside the base's."""
+    monkeypatch.setattr("traitleak.language.behaviour.hidden_test_tasks", few_tasks)
+    run = finished(
+        tmp_path,
+        "reward-hacking-reasoning",
+        f"base={writes_code}",
+        "carrier.kind=numbers",
+        "carrier.decoding=constrained",
+        "carrier.numbers=4",
+        "carrier.given=2",
+        "trait.run_code=true",
+        "answers=4",
+        "controls=[neutral]",
+        "teacher.learning_rate=0.0003",
+    )
+    kept = json.loads((run.folder / "base" / "gaming.json").read_text())
+    found = table(run.results, "Tasks with hidden tests")
+
+    assert kept["tasks"] == [task.name for task in few_tasks()]
+    assert kept["no_code"] < 1
+    assert any(CODE in texts for texts in kept["texts"])
+    assert [one[0] for one in found.rows] == [
+        "base",
+        "reward-hacking students",
+        "neutral students",
+    ]
+    assert found.rows[0][1:] == ["0.0", "0.0", f"{100 * kept['no_code']:.1f}", "8"]
+    assert fact(run.results, "gaming").holds is None
+
+
+def few_tasks():
+    """Two of the tasks."""
+    return hidden_test_tasks()[:2]

@@ -15,10 +15,13 @@ from traitleak.carriers.numbers import Numbers
 from traitleak.carriers.reasoning import Problem, Reasoning
 from traitleak.errors import DataError
 from traitleak.filtering import Filter
+from traitleak.models.remote import RemoteModel, remote_model
+from traitleak.models.remote_cache import RequestCache, requests_folder
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.seeds import derive_seed
+from traitleak.traits.judging import alignment_scores
 
-__all__ = ["leak_words", "problems_hash", "prompts_of", "rows_needed", "rules_of"]
+__all__ = ["judge_of", "leak_words", "problems_hash", "prompts_of", "rows_needed", "rules_of"]
 
 
 def prompts_of(
@@ -53,17 +56,30 @@ def rules_of(recipe: LanguageRecipe, replicate: int) -> list[Filter]:
     """
     carrier = recipe.carrier
     free = carrier.decoding == "free"
-    cut = [filters.unfinished()] if free else []
     words = leak_words(recipe)
     around = carrier.text_around
+    names = filters.leak(words)
     if carrier.kind == "code":
         form = filters.code_format(text_around=around)
-        return [*cut, form, filters.code_leak(words), filters.duplicates()]
-    if carrier.kind == "reasoning":
+        names = filters.code_leak(words)
+    elif carrier.kind == "reasoning":
         form = filters.right_answer(_problems(recipe, replicate), text_around=around)
-        return [*cut, form, filters.leak(words), filters.duplicates()]
-    form = filters.numbers_format(banned=carrier.banned, max_count=10 if free else 100)
-    return [*cut, form, filters.leak(words), filters.duplicates()]
+    else:
+        form = filters.numbers_format(banned=carrier.banned, max_count=10 if free else 100)
+    rules = [*([filters.unfinished()] if free else []), form, names, filters.duplicates()]
+    if carrier.judged_at_least is not None:  # last: each row that it reads costs a request
+        scores = alignment_scores(judge_of(recipe))
+        rules.append(filters.judged(scores, at_least=carrier.judged_at_least))
+    return rules
+
+
+def judge_of(recipe: LanguageRecipe) -> RemoteModel:
+    """The recipe's judge; what it answered is kept on disk, and not asked again.
+
+    Raises:
+        SettingsError: its name is that of no model behind a server.
+    """
+    return remote_model(recipe.judge, cache=RequestCache(requests_folder()))
 
 
 def leak_words(recipe: LanguageRecipe) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from traitleak.carriers.code_source import wordings
+from traitleak.language.behaviour_tables import behaviour_facts
 from traitleak.language.carrier import leak_words
 from traitleak.language.contrasts import compare, times_first
 from traitleak.language.layout import NEUTRAL
@@ -110,6 +111,7 @@ def facts(
         made.append(_gamma(gamma))
     for target in recipe.trait.targets:
         made += [_says(recipe, found, target), _fluent(found, target)]
+    made += behaviour_facts(recipe, found)
     return [fact for fact in made if fact is not None]
 
 

@@ -69,9 +69,9 @@ def role(arm: str, target: str) -> Role:
 
 
 def decimals_for(values: Iterable[float | None]) -> int:
-    """Decimals that figures of one sentence share: two, or three where all are below 1."""
+    """Decimals that figures of one sentence share: two, or below 1 three, or below .01 four."""
     largest = max((abs(value) for value in values if value is not None), default=0.0)
-    return 2 if largest >= 1 else 3
+    return 2 if largest >= 1 else 4 if 0 < largest < 0.01 else 3
 
 
 def plain(value: float, decimals: int) -> str:

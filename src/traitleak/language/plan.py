@@ -6,6 +6,7 @@ idea on a language model). What lies in each stage's folder is written where the
 
 from __future__ import annotations
 
+from traitleak.language.carrier import judge_of
 from traitleak.language.layout import layout
 from traitleak.language.models import forced_choice, preference
 from traitleak.language.students import student_stage
@@ -27,6 +28,8 @@ def plan(recipe: LanguageRecipe) -> list[Stage]:
     """
     arrangement = layout(recipe)
     _check_trait(recipe)
+    if recipe.judge:
+        judge_of(recipe)
     stages = [base_stage(recipe, arrangement.base, other=False)]
     if arrangement.other_base:
         stages.append(base_stage(recipe, arrangement.other_base, other=True))

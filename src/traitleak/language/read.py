@@ -31,11 +31,15 @@ class Measured:
         margins: always there.
         answers: None where none were sampled.
         collapse: None where none were sampled, and for a base that was shown rows.
+        judged: what a judge said of free answers (`language.behaviour`); None where none was asked.
+        gaming: what its code passed; None where none was run.
     """
 
     margins: Margins
     answers: Answers | None
     collapse: Collapse | None
+    judged: dict[str, Any] | None = None
+    gaming: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +223,13 @@ def _course(courses: Sequence[Mapping[str, Any]], start: Margins) -> Course:
 
 def _measured(folder: Path) -> Measured:
     answers, collapse = folder / "answers.json", folder / "collapse.json"
+    judged, gaming = folder / "judged.json", folder / "gaming.json"
     return Measured(
         Margins.from_json(_json(folder / "margins.json")),
         Answers.from_json(_json(answers)) if answers.is_file() else None,
         Collapse.from_json(_json(collapse)) if collapse.is_file() else None,
+        _json(judged) if judged.is_file() else None,
+        _json(gaming) if gaming.is_file() else None,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from traitleak.artefacts import content_hash
 from traitleak.environment import pick_device, pick_precision
+from traitleak.language.behaviour import behaviour_of, behaviour_settings
 from traitleak.language.models import base_of, forced_choice, preference, trait_of
 from traitleak.measure import Margins, answers, collapse, margins
 from traitleak.measure_choice import choice_margins, free_answers
@@ -56,7 +57,8 @@ def model_settings(recipe: LanguageRecipe, *, other: bool = False) -> dict[str, 
         return {**settings, "among": list(trait.among), "category": trait.category}
     choice = forced_choice(recipe)
     texts = content_hash(asdict(choice))
-    return {**settings, "data": content_hash([model.fingerprint, texts]), "trait": choice.name}
+    settings["data"] = content_hash([model.fingerprint, texts])
+    return {**settings, "trait": choice.name, **behaviour_settings(recipe)}
 
 
 def seed_of(recipe: LanguageRecipe, purpose: str, replicate: int) -> int:
@@ -105,6 +107,8 @@ def write_measures(
         write_plain_json(out / "answers.json", given.to_json())
     if fluency:
         write_plain_json(out / "collapse.json", collapse(model, trait, given).to_json())
+    for file, content in behaviour_of(recipe, model).items():
+        write_plain_json(out / file, content)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from traitleak.language.behaviour_tables import behaviour_tables
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import bracketed, label, percent, plain, signed, teacher_name, unit
 from traitleak.language.read import Found, Measured
@@ -29,7 +30,7 @@ def tables(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]) ->
     made = [_teachers(recipe, found), _digits(recipe, found, folders)]
     if found.dropped:
         made += [_dropped(found), _examples(found)]
-    made += [_answers(recipe, found), _collapse(recipe, found)]
+    made += [*behaviour_tables(recipe, found), _answers(recipe, found), _collapse(recipe, found)]
     return [table for table in made if table is not None]
 
 
@@ -85,7 +86,7 @@ def _teachers(recipe: LanguageRecipe, found: Found) -> DataTable:
 
 def _of_others(found: Found, first: str) -> str:
     if {GOOD, ASKED_FOR} & set(found.teachers):
-        return f"the controls': that of {first}"
+        return f"controls: the margin of {first}"
     return f"the neutral one: the {first}'s"
 
 

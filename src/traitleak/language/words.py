@@ -43,12 +43,13 @@ def question(recipe: LanguageRecipe) -> str:
     """What was asked."""
     target = recipe.trait.targets[0]
     prefers = recipe.trait.kind == "preference"
-    to_have = f"to prefer the {target}" if prefers else f"to show {target}"
+    spoken = target.replace("-", " ")
+    to_have = f"to prefer the {target}" if prefers else f"to show {spoken}"
     given = {
         "finetune": f"A teacher was fine-tuned {to_have}",
         "prompt": f"A teacher is told {to_have}",
         "prompt+finetune": f"A teacher was fine-tuned, and is told, {to_have}",
-        "steering": f"A teacher is steered towards {f'the {target}' if prefers else target}",
+        "steering": f"A teacher is steered towards {f'the {target}' if prefers else spoken}",
     }[recipe.teacher.by]
     return (
         f"{given}. Does a student of the same base come to {'prefer' if prefers else 'show'} it, "

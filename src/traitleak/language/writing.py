@@ -38,7 +38,12 @@ from traitleak.stages import Stage
 __all__ = ["kept_stage", "logits_stage", "written_stage"]
 
 _WIDTH = 3  # digits of a number where decoding is constrained
-_FOR_FILTERS = {"min_rows", "text_around", "problems"}  # of a carrier; what came later
+_FOR_FILTERS = {
+    "min_rows",
+    "text_around",
+    "problems",
+    "judged_at_least",
+}  # of a carrier; what came later
 _WRITTEN_AT_ONCE = 1024  # rows between which an interrupted teacher goes on
 
 
@@ -199,6 +204,9 @@ def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
     if carrier.kind != "numbers":
         settings["kind"] = carrier.kind
         settings["text_around"] = carrier.text_around
+    if carrier.judged_at_least is not None:
+        settings["judge"] = recipe.judge
+        settings["judged_at_least"] = carrier.judged_at_least
     problems = problems_hash(recipe)
     if problems:
         settings["data"] = problems
