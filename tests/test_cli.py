@@ -214,12 +214,18 @@ WITHOUT_COMMAND = [path for path in find_recipes() if path.stem not in {"demo", 
 
 @pytest.mark.parametrize("path", WITHOUT_COMMAND, ids=lambda path: path.stem)
 def test_every_shipped_recipe_runs(path, tmp_path):
-    """Each recipe goes from end to end at its tiny size, and leaves a report."""
+    """Each recipe goes from end to end at its tiny size, and leaves a report.
+
+    Random weights write neither code nor thoughts: these recipes end with 3, for want of rows.
+    """
     done = invoke("run", path.stem, "size=tiny", "--runs", tmp_path, "--json")
-    assert done.exit_code == 0, done.stderr
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    needs_language = content.get("carrier", {}).get("kind", "numbers") != "numbers"
+    assert done.exit_code == (3 if needs_language else 0), done.stderr
     results = Results.model_validate_json(done.stdout)
+    assert results.inconclusive is needs_language
     assert results.recipe == path.stem
-    assert len(results.sweeps) == ("vary" in yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert len(results.sweeps) == ("vary" in content)
     assert next(tmp_path.glob("*/report.html")).exists()
 
 
