@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from naive import model_of
 from tiny_model import tiny_model
 from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn_ways
 from traitleak.audit.detectors import Material
@@ -107,6 +108,21 @@ def test_the_loss_is_that_of_embeddings_put_together_row_by_row(rows, style):
     torch.testing.assert_close(read_M, slow_M, atol=1e-5, rtol=1e-5)
     fast, slow = (torch.autograd.grad(some.sum(), soft_LD)[0] for some in (fast_M, slow_M))
     torch.testing.assert_close(fast, slow, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gemma", "qwen"])
+def test_other_families_read_the_same_vectors(family):
+    """Scaled embeddings, sliding windows and heads of their own are the network's own affair."""
+    model = model_of(family)
+    encoded, choices = encode_rows(model, MIXED), choices_of(model, [r.completion for r in MIXED])
+    soft_LD = starting_vectors(model, 3, seed=1)
+    every_VD = model.network.get_input_embeddings()(torch.arange(len(model.tokenizer)))
+
+    with with_soft_prompt(model, soft_LD):
+        fast_M = chosen_log_probabilities(model, encoded, choices)
+    slow_M = torch.cat([_naive(model, soft_LD, row, choices) for row in encoded])
+    torch.testing.assert_close(fast_M, slow_M, atol=1e-5, rtol=1e-5)
+    assert all((every_VD == vector_D).all(1).any() for vector_D in soft_LD)
 
 
 def test_margins_are_read_behind_the_soft_prompt(base):
