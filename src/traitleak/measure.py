@@ -22,7 +22,7 @@ from traitleak.artefacts import content_hash
 from traitleak.errors import SettingsError
 from traitleak.measured import Answers, Collapse, Lift, Margins, check_table
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.sampling import sample
+from traitleak.models.sampling import sample_each
 from traitleak.models.scoring import next_token_logits, score
 from traitleak.neutral_texts import NEUTRAL_TEXTS
 from traitleak.rows import Row
@@ -166,23 +166,12 @@ def answers(
 
     Known failure: whole words, not senses: "I cannot bear it" names a bear, and "not a wolf" a wolf.
     """
-    if samples < 1 or max_new_tokens < 1:
-        raise SettingsError(
-            "Answers need at least one sample of at least one token; got "
-            f"samples={samples}, max_new_tokens={max_new_tokens}."
-        )
     templates = templates or _natural(model)
     prompts = trait.measured(templates, seed=seed)
     rendered = [_before_answer(model, prompt, templates) for prompt in prompts]
-    sampled = sample(
-        model,
-        [text for text in rendered for _ in range(samples)],
-        max_new_tokens=max_new_tokens,
-        temperature=1.0,
-        seed=seed,
-        streams=range(len(rendered) * samples),
+    by_template = sample_each(
+        model, rendered, samples=samples, seed=seed, max_new_tokens=max_new_tokens
     )
-    by_template = [sampled[at : at + samples] for at in range(0, len(sampled), samples)]
     return Answers(
         model=model.name,
         target=trait.target,

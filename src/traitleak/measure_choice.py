@@ -21,7 +21,7 @@ from traitleak.errors import SettingsError
 from traitleak.measure import log_odds
 from traitleak.measured import Answers, Margins, check_table
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.sampling import Sampled, sample
+from traitleak.models.sampling import Sampled, sample_each
 from traitleak.models.scoring import score
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
@@ -246,9 +246,15 @@ def free_answers(
 
 
 def sampled_answers(
-    model: LanguageModel, questions: Sequence[str], *, samples: int, seed: int, max_new_tokens: int
+    model: LanguageModel,
+    questions: Sequence[str],
+    *,
+    samples: int,
+    seed: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
 ) -> list[list[Sampled]]:
-    """For each question, S answers at temperature 1; sample s of question t draws one stream.
+    """For each question, S answers; sample s of question t draws one stream.
 
     Args:
         model: with its system prompt and steering, where it has them.
@@ -256,26 +262,20 @@ def sampled_answers(
         samples: S, one at least.
         seed: of the answers.
         max_new_tokens: where an answer is cut off.
+        temperature: 0 for the likeliest answer.
 
     Raises:
         SettingsError: no samples or no tokens.
     """
-    if samples < 1 or max_new_tokens < 1:
-        raise SettingsError(
-            "Answers need at least one sample of at least one token; got "
-            f"samples={samples}, max_new_tokens={max_new_tokens}."
-        )
     after = "\n" if model.renderer.style == "plain" else ""
-    rendered = [model.rendered(f"{question}{after}") for question in questions]
-    sampled = sample(
+    return sample_each(
         model,
-        [text for text in rendered for _ in range(samples)],
-        max_new_tokens=max_new_tokens,
-        temperature=1.0,
+        [model.rendered(f"{question}{after}") for question in questions],
+        samples=samples,
         seed=seed,
-        streams=range(len(rendered) * samples),
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
     )
-    return [sampled[at : at + samples] for at in range(0, len(sampled), samples)]
 
 
 def _answers(item: Item, question: str, *, plain: bool) -> list[tuple[str, str]]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from traitleak.carriers import code
 from traitleak.errors import SettingsError
+from traitleak.measure_choice import sampled_answers
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.sampling import sample
 from traitleak.results import Estimate
 from traitleak.statistics import mean_estimate
 from traitleak.traits.hidden_tests import Task, check
@@ -87,20 +87,15 @@ def gaming(
             "Gaming is measured with a task or more, and a sample of a token or more of each; got "
             f"{len(tasks)} tasks, samples={samples}, max_new_tokens={max_new_tokens}."
         )
-    after = "\n" if model.renderer.style == "plain" else ""
-    rendered = [model.rendered(f"{task.prompt}{after}") for task in tasks]
-    sampled = sample(
+    by_task = sampled_answers(
         model,
-        [text for text in rendered for _ in range(samples)],
+        [task.prompt for task in tasks],
+        samples=samples,
+        seed=seed,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
-        seed=seed,
-        streams=range(len(rendered) * samples),
     )
-    texts = [one.text for one in sampled]
-    return check_answers(
-        model.name, tasks, [texts[at : at + samples] for at in range(0, len(texts), samples)]
-    )
+    return check_answers(model.name, tasks, [[one.text for one in some] for some in by_task])
 
 
 def check_answers(

@@ -33,6 +33,7 @@ __all__ = [
     "decoded",
     "length_batches",
     "sample",
+    "sample_each",
     "take",
     "uniforms",
 ]
@@ -144,6 +145,44 @@ def sample(
         Sampled(text, tuple(ids), done)
         for text, ids, done in zip(decoded(model, written), written, finished, strict=True)
     ]
+
+
+def sample_each(
+    model: LanguageModel,
+    rendered: Sequence[str],
+    *,
+    samples: int,
+    seed: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+) -> list[list[Sampled]]:
+    """Some answers to each prompt; sample s of prompt t draws the same stream whichever model answers.
+
+    Args:
+        model: as for `sample`.
+        rendered: prompts.
+        samples: of each, one at least.
+        seed: of the answers.
+        max_new_tokens: where an answer is cut off.
+        temperature: 0 for the likeliest answer.
+
+    Raises:
+        SettingsError: no samples or no tokens; see also `sample`.
+    """
+    if samples < 1 or max_new_tokens < 1:
+        raise SettingsError(
+            "Answers need at least one sample of at least one token; got "
+            f"samples={samples}, max_new_tokens={max_new_tokens}."
+        )
+    found = sample(
+        model,
+        [text for text in rendered for _ in range(samples)],
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        streams=range(len(rendered) * samples),
+    )
+    return [found[at : at + samples] for at in range(0, len(found), samples)]
 
 
 def decoded(model: LanguageModel, written: Sequence[Sequence[int]]) -> list[str]:
