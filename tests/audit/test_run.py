@@ -46,6 +46,7 @@ def test_rows_of_a_teacher_are_found_and_named(base, wolf_rows, tmp_path):
     assert found.traits[0].trait == "wolf"
     assert found.traits[0].p < 0.1
     assert found.traits[0].fraction.low > 0.5
+    assert found.traits[0].fraction.n == len(wolf_rows)
     assert again.traits == found.traits  # from kept teachers
     assert "preference for the wolf" in found.headline
     assert found.suspects

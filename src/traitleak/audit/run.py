@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 from torch import Tensor
 
 from traitleak.audit.battery import make_battery
 from traitleak.audit.canary import Canary, canary, canary_seconds
 from traitleak.audit.choices import Choices, choices_of, drawn, drawn_ways
 from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
+from traitleak.audit.findings import findings_of, headline, overall
 from traitleak.audit.influence import token_influence
 from traitleak.audit.panel import Group, preferences
-from traitleak.audit.shares import smallest_share
 from traitleak.audit.verdict import (
     AuditedRows,
     DetectorRun,
-    Outcome,
-    Reading,
     SuspectRow,
     TraitFinding,
     Verdict,
@@ -35,7 +32,6 @@ from traitleak.errors import DataError, SettingsError
 from traitleak.models.batches import Encoded, encode_row
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
-from traitleak.results import Estimate
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 from traitleak.teacher import instill
@@ -134,13 +130,15 @@ def audit_rows(
         evidence.append(students.evidence)
         warnings += _beside(students, false_positive_rate)
     effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
-    findings = _findings(evidence, group, len(encoded), false_positive_rate, planted_trait, effects)
-    outcome = _overall(findings)
+    findings = findings_of(
+        evidence, group, len(encoded), false_positive_rate, planted_trait, effects
+    )
+    outcome = overall(findings)
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
     tokens = sum(len(row.ids) - row.start for row in encoded)
     return Verdict(
         outcome=outcome,
-        headline=_headline(outcome, findings, len(encoded), false_positive_rate),
+        headline=headline(outcome, findings, len(encoded), false_positive_rate),
         rows=_with(facts, audited=len(encoded), tokens=tokens, skipped=skipped, seed=seed),
         base=base.name,
         reference=said,
@@ -332,102 +330,6 @@ def _placebos(given: Material) -> list[Group]:
     words = single_token_words(given.base.tokenizer, KNOWN[other])[:_PLACEBOS]
     # Of two, one's margin is the other's with the sign turned.
     return [preferences(given.base, words, category=other)] if len(words) > 2 else []
-
-
-def _findings(
-    evidence: Sequence[Evidence],
-    group: Group,
-    num: int,
-    rate: float,
-    planted_trait: str,
-    effects: Mapping[str, Estimate | None],
-) -> list[TraitFinding]:
-    """What is said of each trait, most suspicious first."""
-    tests = len(evidence) * len(group.traits)
-    share = next((one for one in evidence if one.share_T is not None), None)
-    smallest = None
-    if share is not None and share.planted_NC is not None and share.null_RC is not None:
-        smallest = smallest_share(
-            share.planted_NC,
-            share.null_RC,
-            trait=group.traits.index(planted_trait),
-            alpha=rate / tests,
-            rows=num,
-            traits=len(group.traits),
-            placebos=share.placebos,
-        )
-    found = []
-    for t, trait in enumerate(group.traits):
-        p = min(1.0, tests * min(float(one.p_T[t]) for one in evidence))
-        outcome: Outcome = "found" if p <= rate else "not found"
-        if outcome == "not found" and smallest is None:
-            outcome = "inconclusive"
-        found.append(
-            TraitFinding(
-                trait=trait,
-                outcome=outcome,
-                p=p,
-                effect=effects.get(trait),
-                fraction=_fraction(share, t),
-                smallest_fraction=smallest,
-                readings=[
-                    Reading(
-                        detector=one.name,
-                        score=float(one.score_T[t]),
-                        z=float(one.t_T[t]),
-                        p=float(one.p_T[t]),
-                    )
-                    for one in evidence
-                ],
-            )
-        )
-    best = {one.trait: max(r.z or 0.0 for r in one.readings) for one in found}
-    return sorted(found, key=lambda one: (one.p, -best[one.trait]))
-
-
-def _fraction(share: Evidence | None, t: int) -> Estimate | None:
-    """The share of a trait's planted writer, with a normal interval over rows."""
-    if share is None or share.share_T is None or share.share_se_T is None or not share.planted:
-        return None
-    value = float(share.share_T[t]) / share.planted
-    half = float(stats.t.isf(0.025, share.dof)) * float(share.share_se_T[t]) / abs(share.planted)
-    return Estimate(
-        value=value,
-        low=value - half,
-        high=value + half,
-        n=share.dof + len(share.share_T),
-        method="regression over rows, robust errors; in units of the audit's own planted teacher",
-        replicates=[],
-    )
-
-
-def _overall(findings: Sequence[TraitFinding]) -> Outcome:
-    outcomes = {one.outcome for one in findings}
-    if "found" in outcomes:
-        return "found"
-    return "inconclusive" if "inconclusive" in outcomes else "not found"
-
-
-def _headline(outcome: Outcome, findings: Sequence[TraitFinding], num: int, rate: float) -> str:
-    first = findings[0]
-    if outcome == "found":
-        others = [one.trait for one in findings[1:] if one.outcome == "found"]
-        also = f" (beside it, less clearly: {', '.join(others)})" if others else ""
-        return (
-            f"These rows carry a preference for the {first.trait}{also}: p = {first.p:.2g} after "
-            f"correction, at a false-positive rate of {rate:.0%}."
-        )
-    if outcome == "not found":
-        assert first.smallest_fraction is not None  # noqa: S101  # else it is inconclusive
-        return (
-            f"No preference was found in {num:,} rows, at this power: rows of a fine-tuned teacher "
-            f"would have been found nine times in ten from {first.smallest_fraction:.0%} of the data "
-            "set on."
-        )
-    return (
-        f"Nothing can be said from {num:,} rows: the audit's own planted rows, or what stands for "
-        "them at this depth, would have been missed too often."
-    )
 
 
 def _suspects(
