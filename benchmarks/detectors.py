@@ -49,6 +49,7 @@ FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)  # of a pure set there is one, the rows
 RATE = 0.01
 BAG = 16
 PLACEBOS = 10
+NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def main() -> None:
     options.add_argument("--base", default="smollm2-135m")
     options.add_argument("--rows", type=int, default=96, help="of each writer")
     options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--sets", type=int, default=200, help="data sets of each kind")
+    options.add_argument("--sets", type=int, default=200, help="data sets of each mixture")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
     options.add_argument("--out", type=Path, default=None)
     chosen = options.parse_args()
@@ -78,7 +79,7 @@ def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
     recipe = load_recipe(
         "wolf-smollm2-tokens", [*size, f"base={chosen.base}", f"seeds={chosen.seeds}"]
     )
-    assert isinstance(recipe, LanguageRecipe)  # noqa: S101
+    assert isinstance(recipe, LanguageRecipe)  # noqa: S101  # what that recipe is
     stages = [stage for stage in plan(recipe) if not stage.name.startswith("student")]
     chosen.work.mkdir(parents=True, exist_ok=True)
     run_stages(chosen.work, stages, environment={}, track=untracked, fresh=False, say=print)
@@ -187,11 +188,11 @@ def summary(
     fills = np.concatenate([base, null])
     neutral = [
         tested(fills[rng.choice(len(fills), chosen.rows, replace=False)], null).p_T.min()
-        for _ in range(chosen.sets)
+        for _ in range(NEUTRAL_SETS)
     ]
     false = int(sum(p * len(ANIMALS) <= RATE for p in neutral))
-    low, high = stats.binomtest(false, chosen.sets).proportion_ci(method="exact")
-    found["neutral sets found"] = [false, chosen.sets, float(low), float(high)]
+    low, high = stats.binomtest(false, NEUTRAL_SETS).proportion_ci(method="exact")
+    found["neutral sets found"] = [false, NEUTRAL_SETS, float(low), float(high)]
     total = sum(float(scored[f"{name} seconds"]) for name in names)
     found["rows a second"] = sum(len(scored[name]) for name in names) / total
     return found
