@@ -100,22 +100,28 @@ def test_placebos_say_how_much_others_move():
     ))  # fmt: skip
 
 
-def test_smallest_share_is_found_nine_times_in_ten():
-    """The power statement holds on new planted sets of that share."""
-    rng = np.random.default_rng(3)
+@pytest.mark.parametrize("seed", [3, 5])
+def test_smallest_share_is_found_nine_times_in_ten(seed):
+    """The power statement holds on new planted sets of that share, and more so at twice the share."""
+    rng = np.random.default_rng(seed)
     mixing = panel(rng)
     null, planted = rows_of(rng, mixing, 6000), np.eye(TRAITS)[1]
     alpha = 0.01 / TRAITS
     pool = rows_of(rng, mixing, 6000, planted)
     smallest = smallest_share(pool, null, trait=1, alpha=alpha, rows=1500)
-    found = []
-    for _ in range(200):
-        carrying = rng.random(1500) < smallest
-        scores = rows_of(rng, mixing, 1500) + carrying[:, None] * (mixing @ mixing.T @ planted)
-        found.append(shares(scores, null).p_T[1] <= alpha)
 
-    assert np.mean(found) > 0.8
+    def rate(share):
+        found = []
+        for _ in range(200):
+            carrying = rng.random(1500) < share
+            scores = rows_of(rng, mixing, 1500) + carrying[:, None] * (mixing @ mixing.T @ planted)
+            found.append(shares(scores, null).p_T[1] <= alpha)
+        return np.mean(found)
+
     assert smallest < 1
+    assert rate(smallest) > 0.8
+    assert rate(2 * smallest) > 0.9
+    assert rate(0.5 * smallest) < 0.8  # not far too large either
 
 
 def test_power_that_all_rows_do_not_reach_is_said():
