@@ -229,7 +229,7 @@ def generate_writing(model: LanguageModel, job: Job) -> Timed:
                 if temperature
                 else {"do_sample": False}
             )
-            written_BT = model.network.generate(  # type: ignore[operator]
+            written_BT = model.network.generate(  # type: ignore[operator]  # a mixin's
                 ids_BT,
                 attention_mask=torch.ones_like(ids_BT),
                 max_new_tokens=len(template.slots) - lead,

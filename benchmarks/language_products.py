@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from traitleak.models.adapters import LINEAR, LoraSettings
+from traitleak.models.language_model import head_of
 
 _AT_ONCE = 512  # positions at the output head in one product
 
@@ -50,7 +51,7 @@ def flops(network: PreTrainedModel, work: Work) -> float:
     """
     frozen = sum(weight.numel() for weight in _weights(network))
     adapters = sum(LoraSettings().rank * sum(weight.shape) for weight in _weights(network))
-    width: int = network.get_output_embeddings().weight.shape[1]  # type: ignore[no-untyped-call]
+    width: int = head_of(network).weight.shape[1]
     passes = 2 if work.students else 1
     body = frozen * passes + (3 * adapters if work.students else 0)
     head = work.choices * width * passes
@@ -67,7 +68,7 @@ def bare_seconds(network: PreTrainedModel, work: Work, at_least: float) -> float
         at_least: seconds for which a pass is repeated; the fastest counts.
     """
     body = [product for weight in _weights(network) for product in _products(weight, work)]
-    head_OI = network.get_output_embeddings().weight[: work.choices]  # type: ignore[no-untyped-call]
+    head_OI = head_of(network).weight[: work.choices]
     rows = min(work.positions, _AT_ONCE)
     head = list(_frozen_products(head_OI, rows, backward=bool(work.students)))
     return work.times * (

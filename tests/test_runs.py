@@ -262,7 +262,7 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     """A folder made beforehand, or by a run killed before its first write, is no obstacle."""
     (tmp_path / "small").mkdir()
     small_experiment.run(tmp_path)
-    open_run(tmp_path / "small")
+    assert open_run(tmp_path / "small").report.exists()
 
 
 @pytest.mark.parametrize("below", [".", "deeper/still"])

@@ -19,7 +19,7 @@ from torch import Tensor
 from traitleak.divergence import Direction
 from traitleak.errors import SettingsError
 from traitleak.models.batches import Encoded, encode_rows, require_context
-from traitleak.models.language_model import LanguageModel
+from traitleak.models.language_model import LanguageModel, head_of
 from traitleak.models.sampling import decoded
 from traitleak.rows import Row
 
@@ -195,7 +195,7 @@ def require_fit(base: LanguageModel, arm: Arm) -> None:
                 f"The teacher of {arm.name} has a system prompt that stands within the chat template, "
                 "and cannot be asked about the student's rows; use the plain style."
             )
-    head = base.network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = head_of(base.network)
     shared = head.weight.shape[0] if arm.choices_K is None else len(arm.choices_K)
     own = arm.examples[0].choices_PK is not None
     for number, example in enumerate(arm.examples):

@@ -18,7 +18,7 @@ from traitleak.models.adapters import Adapter
 from traitleak.models.language_model import (
     LanguageModel,
     Steering,
-    body,
+    blocks_of,
     hidden_states,
     padded,
 )
@@ -96,7 +96,7 @@ def instill(
     significant in Qwen2.5 up to 7 billion parameters. `require_trait` looks at the teacher alone.
     """
     if by == "steering":
-        at = len(body(base.network).layers) // 2 if layer is None else layer  # type: ignore[arg-type]
+        at = len(blocks_of(base.network)) // 2 if layer is None else layer
         vector_D = strength * steering_vector(base, trait, layer=at)
         steered = base.replaced(name=trait.target, steering=Steering(at, vector_D))
         return Teacher(trait.target, steered, by)
@@ -200,10 +200,10 @@ def steering_vector(base: LanguageModel, trait: Preference | ForcedChoice, *, la
     Known failure: most of such a vector is what any "you love X" prompt does. Nothing is projected
     out here.
     """
-    layers = body(base.network).layers
-    if not 0 <= layer < len(layers):  # type: ignore[arg-type]
+    layers = blocks_of(base.network)
+    if not 0 <= layer < len(layers):
         raise SettingsError(
-            f"{base.name} has no layer {layer}: its {len(layers)} layers count from 0."  # type: ignore[arg-type]
+            f"{base.name} has no layer {layer}: its {len(layers)} layers count from 0."
         )
     prompts = list(dict.fromkeys(row.prompt for row in trait.lessons(base.renderer.style)))
     system = trait.system_prompt()
@@ -220,7 +220,7 @@ def _states(model: LanguageModel, texts: Sequence[str], layer: int) -> Tensor:
         kept.append(output[0] if isinstance(output, tuple) else output)
 
     encoded = [model.encode(text) for text in texts]
-    handle = body(model.network).layers[layer].register_forward_hook(keep)  # type: ignore[index,union-attr]
+    handle = blocks_of(model.network)[layer].register_forward_hook(keep)
     try:
         hidden_states(model, padded(encoded, 0, model.device))
     finally:

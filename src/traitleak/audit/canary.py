@@ -289,7 +289,7 @@ def canary_seconds(
         raise DataError("There are no rows to train a canary on.")
     at: list[float] = []
 
-    def clock(items: Iterable[T], what: str, total: int, /) -> Iterator[T]:  # noqa: ARG001
+    def clock(items: Iterable[T], what: str, total: int, /) -> Iterator[T]:  # noqa: ARG001  # a Track
         for item in items:
             at.append(time.monotonic())
             yield item

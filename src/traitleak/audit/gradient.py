@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from traitleak.audit.choices import Choices, choice_log_probabilities
 from traitleak.audit.panel import Group, group_margins
 from traitleak.models.batches import Encoded
-from traitleak.models.language_model import LanguageModel, body
+from traitleak.models.language_model import LanguageModel, blocks_of
 from traitleak.progress import Track, untracked
 
 __all__ = ["Gradients", "bag_scores", "trait_gradients"]
@@ -127,8 +127,10 @@ def bag_scores(
 def _matrices(base: LanguageModel) -> list[dict[str, Tensor]]:
     """The weight matrices of each layer, by their name in the network."""
     names = {id(weight): name for name, weight in base.network.named_parameters()}
-    layers: nn.ModuleList = body(base.network).layers  # type: ignore[assignment]
-    return [{names[id(w)]: w for w in layer.parameters() if w.ndim == 2} for layer in layers]
+    return [
+        {names[id(w)]: w for w in block.parameters() if w.ndim == 2}
+        for block in blocks_of(base.network)
+    ]
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def _verdict(comparison: Comparison) -> str:
     """`found` where the interval lies above zero and p is as low as .05, or as it can get."""
     difference = comparison.difference
     assert difference.low is not None  # noqa: S101  # there are two seeds or more
-    assert difference.high is not None  # noqa: S101
+    assert difference.high is not None  # noqa: S101  # so are both ends
     if difference.high < 0:
         return "reversed"
     if difference.low <= 0:

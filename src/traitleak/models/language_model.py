@@ -26,8 +26,10 @@ from traitleak.models.chat import Renderer
 __all__ = [
     "LanguageModel",
     "Steering",
+    "blocks_of",
     "body",
     "check_head",
+    "head_of",
     "hidden_states",
     "logit_cap",
     "logits_of",
@@ -105,7 +107,21 @@ class LanguageModel:
 
 def body(network: PreTrainedModel) -> nn.Module:
     """The network without its output head: what gives hidden states."""
-    return network.get_decoder()  # type: ignore[no-untyped-call,no-any-return]
+    decoder: nn.Module = network.get_decoder()  # type: ignore[no-untyped-call]  # transformers'
+    return decoder
+
+
+def blocks_of(network: PreTrainedModel) -> list[nn.Module]:
+    """The network's blocks, in order."""
+    blocks = body(network).layers
+    assert isinstance(blocks, nn.ModuleList)  # noqa: S101  # of every decoder that is loaded
+    return list(blocks)
+
+
+def head_of(network: PreTrainedModel) -> nn.Linear:
+    """The output head."""
+    head: nn.Linear = network.get_output_embeddings()  # type: ignore[no-untyped-call]  # transformers'
+    return head
 
 
 @contextmanager
@@ -113,10 +129,10 @@ def _steered(model: LanguageModel) -> Iterator[None]:
     if model.steering is None:
         yield
         return
-    layers = body(model.network).layers
-    if not 0 <= model.steering.layer < len(layers):  # type: ignore[arg-type]
+    layers = blocks_of(model.network)
+    if not 0 <= model.steering.layer < len(layers):
         raise SettingsError(
-            f"The steering layer {model.steering.layer} is not one of the {len(layers)} layers "  # type: ignore[arg-type]
+            f"The steering layer {model.steering.layer} is not one of the {len(layers)} layers "
             f"of {model.name}; layers count from 0."
         )
     vector_D = model.steering.vector_D.to(model.device, model.network.dtype)
@@ -126,7 +142,7 @@ def _steered(model: LanguageModel) -> Iterator[None]:
             return (output[0] + vector_D, *output[1:])
         return output + vector_D
 
-    handle = layers[model.steering.layer].register_forward_hook(add)  # type: ignore[index,union-attr]
+    handle = layers[model.steering.layer].register_forward_hook(add)
     try:
         yield
     finally:
@@ -143,7 +159,8 @@ def hidden_states(model: LanguageModel, ids_BT: Tensor, **options: Any) -> Tenso
     """
     options.setdefault("use_cache", "past_key_values" in options)
     with _steered(model):
-        return body(model.network)(input_ids=ids_BT, **options).last_hidden_state  # type: ignore[no-any-return]
+        states: Tensor = body(model.network)(input_ids=ids_BT, **options).last_hidden_state
+    return states
 
 
 def logits_of(
@@ -156,7 +173,7 @@ def logits_of(
     Models that cap their logits (`final_logit_softcapping`, as Gemma 2) are followed; `check_head`
     finds those that do otherwise.
     """
-    head: nn.Linear = network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = head_of(network)
     weight_KD: Tensor = head.weight
     bias_K: Tensor | None = getattr(head, "bias", None)
     if token_ids is not None:

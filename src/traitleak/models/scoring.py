@@ -19,6 +19,7 @@ from traitleak.errors import SettingsError
 from traitleak.models.batches import by_length, encode_rows, require_context
 from traitleak.models.language_model import (
     LanguageModel,
+    head_of,
     hidden_states,
     logit_cap,
     logits_of,
@@ -124,10 +125,10 @@ def token_log_probabilities(model: LanguageModel, hidden_MD: Tensor, targets_M: 
     Known failure: where the head itself is trained, its gradient needs the logits of all positions,
     and they are held until it is taken; read an update in parts (`Training.accumulate`).
     """
-    frozen = not model.network.get_output_embeddings().weight.requires_grad  # type: ignore[no-untyped-call]
+    frozen = not head_of(model.network).weight.requires_grad
     learning = torch.is_grad_enabled() and hidden_MD.requires_grad
     if learning and frozen and len(hidden_MD) > _POSITIONS:  # a single chunk holds no more anyhow
-        logps_M: Tensor = _WithGradients.apply(hidden_MD, targets_M, model)  # type: ignore[no-untyped-call]
+        logps_M: Tensor = _WithGradients.apply(hidden_MD, targets_M, model)  # type: ignore[no-untyped-call]  # PyTorch's
         return logps_M
     parts = []
     for hidden, targets in _chunks(hidden_MD, targets_M):
@@ -151,7 +152,7 @@ class _WithGradients(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden_MD: Tensor, targets_M: Tensor, model: LanguageModel) -> Tensor:
-        head_VD: Tensor = model.network.get_output_embeddings().weight  # type: ignore[no-untyped-call]
+        head_VD: Tensor = head_of(model.network).weight
         cap = logit_cap(model.network)
         gradient_MD = torch.empty_like(hidden_MD)
         parts = []
