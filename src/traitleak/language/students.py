@@ -45,7 +45,7 @@ from traitleak.student import (
     token_examples,
 )
 
-__all__ = ["student_stage"]
+__all__ = ["student_stage", "training_of", "write_student"]
 
 
 def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Replicate) -> Stage:
@@ -68,7 +68,7 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         base = base_of(recipe, other=other)
         prepared, count = _arm(recipe, arm, kind, teacher, inputs, source, seed, base, replicate)
-        training = _training(recipe, count)
+        training = training_of(recipe, count)
         if recipe.channel == "tokens":
             write_plain_json(out / "mask.json", mask_example(base, prepared.examples)._asdict())
 
@@ -84,7 +84,7 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
             checkpoint=partial_file(out, stage, settings),
             track=track,
         )[0]
-        _write_student(out, recipe, student, base, target)
+        write_student(out, recipe, student, base, target)
 
     inputs: tuple[str, ...] = (source,)
     if recipe.channel == "logits" and recipe.logits.vocabulary == "full":
@@ -145,7 +145,8 @@ def _arm(
     return Arm(arm, examples, seed, choices_K, None, direction), len(examples)
 
 
-def _training(recipe: LanguageRecipe, num_rows: int) -> Training:
+def training_of(recipe: LanguageRecipe, num_rows: int) -> Training:
+    """How a recipe's students are trained on so many rows."""
     how = recipe.student
     updates = -(-num_rows * how.epochs // how.batch) if how.epochs else how.updates
     lora = None
@@ -176,9 +177,10 @@ def _measured_at(updates: int) -> tuple[int, ...]:
     return (*points, updates)
 
 
-def _write_student(
+def write_student(
     out: Path, recipe: LanguageRecipe, student: Student, base: LanguageModel, target: str
 ) -> None:
+    """The student's adapter or weights, `metrics.jsonl`, `course.json` and its measures."""
     model = student.model()
     if student.adapter is not None:
         student.adapter.save(out / "adapter", base=base.name)

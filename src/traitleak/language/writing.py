@@ -35,7 +35,7 @@ from traitleak.rows import Row, iter_rows, read_rows, write_rows
 from traitleak.seeds import derive_seed
 from traitleak.stages import Stage
 
-__all__ = ["kept_stage", "logits_stage", "written_stage"]
+__all__ = ["kept_stage", "logits_stage", "write_some", "written_stage"]
 
 _WIDTH = 3  # digits of a number where decoding is constrained
 _FOR_FILTERS = {
@@ -60,7 +60,7 @@ def logits_stage(
         if how.inputs == "random":
             lists = random_lists(carrier.rows, carrier.numbers, _WIDTH, seed)
         else:
-            rows = _write(recipe, model, name, replicate, carrier.rows, track)
+            rows = write_some(recipe, model, name, replicate, carrier.rows, track)
             lists = [row.prompt + row.completion for row in rows]
         asked = digit_logits(
             model, lists, count=carrier.numbers, width=_WIDTH, top_k=top_k, track=track
@@ -99,7 +99,7 @@ def _kl_to_base(recipe: LanguageRecipe, lists: Sequence[str], asked: DigitLogits
     return float((theirs.exp() * (theirs - base.logps_NPK)).sum(-1).mean())
 
 
-def _write(
+def write_some(
     recipe: LanguageRecipe,
     model: LanguageModel,
     name: str,
@@ -144,7 +144,7 @@ def written_stage(
         partial = partial_file(out, stage, settings)
         rows = list(iter_rows(partial)) if partial.exists() else []
         for first in range(len(rows), carrier.rows, _WRITTEN_AT_ONCE):
-            rows += _write(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
+            rows += write_some(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
             if first + _WRITTEN_AT_ONCE < carrier.rows:
                 _writepartial_file(partial, rows)
         write_rows(out, rows, {"teacher": name, "base": recipe.base, "by": by})
