@@ -27,10 +27,10 @@ from scipy import stats
 
 import traitleak as tl
 from traitleak.audit import ranking
-from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn
+from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn_ways
 from traitleak.audit.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.panel import preferences
-from traitleak.audit.shares import Shares, shares
+from traitleak.audit.shares import Shares, shares, smallest_share
 from traitleak.audit.style import style_scores
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
@@ -41,7 +41,7 @@ from traitleak.progress import untracked
 from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import run_stages
-from traitleak.teacher import instill_evenly
+from traitleak.teacher import instill, instill_evenly
 from traitleak.traits.candidates import KNOWN, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
@@ -50,6 +50,11 @@ RATE = 0.01
 BAG = 16
 PLACEBOS = 10
 NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
+WAYS = 4  # that a place is filled in for the null, and as a planted teacher would
+HELD_WAYS = 50  # more of them, which make neutral sets that do not overlap
+TARGETS = ("wolf", "lion")
+PERMUTATIONS = 10_000
+PLANTED = 4242  # seed of the teachers whose rows are planted
 
 
 def main() -> None:
@@ -58,8 +63,14 @@ def main() -> None:
     options.add_argument("--base", default="smollm2-135m")
     options.add_argument("--rows", type=int, default=96, help="of each writer")
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument(
+        "--first-seed", type=int, default=0, help="leave the seeds below, and other writers, out"
+    )
     options.add_argument("--sets", type=int, default=200, help="data sets of each mixture")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
+    options.add_argument(
+        "--transfer", type=Path, default=None, help="a run folder of wolf-smollm2-tokens"
+    )
     options.add_argument("--out", type=Path, default=None)
     chosen = options.parse_args()
     base = tl.load(chosen.base, style="plain")
@@ -73,6 +84,12 @@ def main() -> None:
     print(text)
 
 
+def _seed(stage: str) -> float:
+    """The replicate that a stage belongs to; the base belongs to all."""
+    number = stage.rsplit("-", 1)[-1]
+    return int(number) if number.isdecimal() else float("inf")
+
+
 def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
     """Rows of the recipe's teachers and of the base, by name; written where they are not there yet."""
     size = ["size=tiny"] if chosen.base == "tiny" else []
@@ -80,12 +97,16 @@ def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
         "wolf-smollm2-tokens", [*size, f"base={chosen.base}", f"seeds={chosen.seeds}"]
     )
     assert isinstance(recipe, LanguageRecipe)  # noqa: S101  # what that recipe is
-    stages = [stage for stage in plan(recipe) if not stage.name.startswith("student")]
+    stages = [
+        stage
+        for stage in plan(recipe)
+        if not stage.name.startswith("student") and _seed(stage.name) >= chosen.first_seed
+    ]
     chosen.work.mkdir(parents=True, exist_ok=True)
     run_stages(chosen.work, stages, environment={}, track=untracked, fresh=False, say=print)
     found = {}
-    for seed in range(chosen.seeds):
-        for name in ("wolf", "lion", "neutral"):
+    for seed in range(chosen.first_seed, chosen.seeds):
+        for name in (*TARGETS, "neutral"):
             rows = read_rows(chosen.work / f"written-{name}-{seed}")[: chosen.rows]
             found[f"{'base' if name == 'neutral' else name}-{seed}"] = rows
     return found
@@ -94,6 +115,8 @@ def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
 def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[Row]]:
     """Rows of every writer, by name; the name's first part says what it carries."""
     found = taught_writers(chosen)
+    if chosen.first_seed:
+        return found
     prompts = [row.prompt for row in found["base-0"]]
     count = len(found["base-0"][0].completion.split(","))
     rng = np.random.default_rng(5)
@@ -112,7 +135,10 @@ def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[R
 def scores(
     base: LanguageModel, written: Mapping[str, Sequence[Row]], chosen: argparse.Namespace
 ) -> dict[str, NDArray[np.float64]]:
-    """Each writer's columns (the panel, placebos, style), its null draws', and its rows' loss."""
+    """Each writer's columns (the panel, placebos, style), its null draws', and its rows' loss.
+
+    Of rows of the base also those of more draws of the base's, and of draws of planted teachers.
+    """
     groups = [preferences(base, ANIMALS)]
     trees = single_token_words(base.tokenizer, KNOWN["tree"])[:PLACEBOS]
     groups.append(preferences(base, trees, category="tree"))
@@ -128,21 +154,30 @@ def scores(
             begun = time.monotonic()
             encoded = encode_rows(base, rows)
             choices = choices_of(base, [row.completion for row in rows])
-            null = [drawn(base, encoded, choices, seed=way) for way in range(4)]
-            ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=null)
-            style = style_scores(base, encoded, choices, taken=null)
-            own, *more = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
+            ways = {"null": drawn_ways(base, encoded, choices, seeds=range(WAYS))}
+            if name.startswith("base"):
+                more = range(WAYS, WAYS + HELD_WAYS)
+                ways["held"] = drawn_ways(base, encoded, choices, seeds=more)
+                for target in TARGETS:
+                    planted = instill(base, Preference(target), seed=PLANTED).model
+                    ways[target] = drawn_ways(planted, encoded, choices, seeds=range(WAYS))
+            taken = [way for some in ways.values() for way in some]
+            ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=taken)
+            style = style_scores(base, encoded, choices, taken=taken)
+            own, *rest = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
+            columns = {
+                kind: np.concatenate([rest.pop(0) for _ in some]) for kind, some in ways.items()
+            }
             read = choice_log_probabilities(base, encoded, choices)
             surprise = np.zeros(len(rows))
             np.add.at(surprise, read.row_M.numpy(), -read.chosen_logps.numpy())
             seconds = time.monotonic() - begun
-            np.savez(kept, own=own, null=np.concatenate(more), loss=surprise, seconds=seconds)
+            parts = {"own": own, "loss": surprise, "seconds": np.array(seconds), **columns}
+            np.savez(kept, allow_pickle=False, **parts)
             print(f"{name}: {len(rows) / seconds:.1f} rows a second", file=sys.stderr, flush=True)
         with np.load(kept) as content:
             found[name] = content["own"]
-            found[f"{name} null"] = content["null"]
-            found[f"{name} loss"] = content["loss"]
-            found[f"{name} seconds"] = content["seconds"]
+            found |= {f"{name} {kind}": content[kind] for kind in content.files if kind != "own"}
     return found
 
 
@@ -151,7 +186,7 @@ def summary(
 ) -> dict[str, Any]:
     """What is found in pure, mixed and neutral data sets, and how well rows and bags are told."""
     rng = np.random.default_rng(0)
-    seeds = range(chosen.seeds)
+    seeds = range(chosen.first_seed, chosen.seeds)
     null = np.concatenate([scored[f"base-{s} null"] for s in seeds])
     base = np.concatenate([scored[f"base-{s}"] for s in seeds])
     loss = np.concatenate([scored[f"base-{s} loss"] for s in seeds])
@@ -161,7 +196,8 @@ def summary(
         "rate": RATE,
         "writers": {},
     }
-    names = [name for name in scored if name.rsplit(" ", 1)[-1] not in {"null", "loss", "seconds"}]
+    kinds = {"null", "loss", "seconds", "held", *TARGETS}
+    names = [name for name in scored if name.rsplit(" ", 1)[-1] not in kinds]
     inverse = np.linalg.pinv(null.T @ null / len(null), rcond=1e-9, hermitian=True)
     for name in names:
         one = tested(scored[name], null)
@@ -193,6 +229,9 @@ def summary(
     false = int(sum(p * len(ANIMALS) <= RATE for p in neutral))
     low, high = stats.binomtest(false, NEUTRAL_SETS).proportion_ci(method="exact")
     found["neutral sets found"] = [false, NEUTRAL_SETS, float(low), float(high)]
+    found |= disjoint(scored, null, chosen) | power(scored, base, null, chosen, rng)
+    if chosen.transfer:
+        found["with measured transfer"] = with_transfer(scored, null, chosen)
     total = sum(float(scored[f"{name} seconds"]) for name in names)
     found["rows a second"] = sum(len(scored[name]) for name in names) / total
     return found
@@ -201,6 +240,102 @@ def summary(
 def tested(scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64]) -> Shares:
     """What the likelihood detector says of rows, as an audit asks it."""
     return shares(scores_NC, null_RC, traits=len(ANIMALS), placebos=PLACEBOS)
+
+
+def disjoint(
+    scored: Mapping[str, NDArray[np.float64]],
+    null: NDArray[np.float64],
+    chosen: argparse.Namespace,
+) -> dict[str, Any]:
+    """How many neutral sets are found that share no row with each other, or with the null."""
+    held = [scored[name] for name in scored if name.endswith(" held")]
+    if not held:  # scored by an earlier version
+        return {}
+    rows = np.random.default_rng(1).permutation(np.concatenate(held))
+    sets = rows[: len(rows) // chosen.rows * chosen.rows].reshape(-1, chosen.rows, rows.shape[1])
+    false = int(sum(tested(one, null).p_T.min() * len(ANIMALS) <= RATE for one in sets))
+    low, high = stats.binomtest(false, len(sets)).proportion_ci(method="exact")
+    return {"disjoint neutral sets found": [false, len(sets), float(low), float(high)]}
+
+
+def power(
+    scored: Mapping[str, NDArray[np.float64]],
+    base: NDArray[np.float64],
+    null: NDArray[np.float64],
+    chosen: argparse.Namespace,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """What an audit states from planted rows, and how often teachers' rows are found there."""
+    found: dict[str, Any] = {}
+    for t, target in ((ANIMALS.index(target), target) for target in TARGETS):
+        planted = [scored[name] for name in scored if name.endswith(f" {target}")]
+        if not planted:
+            return {}
+        smallest = smallest_share(
+            np.concatenate(planted),
+            null,
+            trait=t,
+            alpha=RATE / len(ANIMALS),
+            rows=chosen.rows,
+            traits=len(ANIMALS),
+            placebos=PLACEBOS,
+        )
+        said: dict[str, Any] = {"smallest share, stated": smallest}
+        if smallest is not None:
+            for seed in range(chosen.first_seed, chosen.seeds):
+                own = scored[f"{target}-{seed}"]
+                said[f"seed {seed}, found at it and at twice"] = [
+                    rate_at(own, base, null, t, fraction, chosen, rng)
+                    for fraction in (smallest, min(1.0, 2 * smallest))
+                ]
+        found[f"power, {target}"] = said
+    return found
+
+
+def with_transfer(
+    scored: Mapping[str, NDArray[np.float64]],
+    null: NDArray[np.float64],
+    chosen: argparse.Namespace,
+) -> dict[str, Any]:
+    """Spearman's rank correlation of shares with what students of the same rows took on."""
+    share, lift = [], []
+    for name in (*TARGETS, "base"):
+        for seed in range(chosen.first_seed, chosen.seeds):
+            student = f"student-{'neutral' if name == 'base' else name}-{seed}"
+            course = json.loads((chosen.transfer / student / "course.json").read_text("utf-8"))
+            order = [course["candidates"].index(animal) for animal in ANIMALS]
+            margins = np.array(course["margins"])
+            lift.append((margins[-1] - margins[0])[order])
+            share.append(tested(scored[f"{name}-{seed}"], null).share_T)
+    of_share, of_lift = np.array(share), np.array(lift)
+    pairs = {"all": (of_share, of_lift)}
+    # What all sets and all traits have in common tells nothing about which carries which.
+    pairs["double-centred"] = centred_twice(of_share), centred_twice(of_lift)
+    for t, target in ((ANIMALS.index(target), target) for target in TARGETS):
+        pairs[target] = of_share[:, [t]], of_lift[:, [t]]
+    found = {name: correlated(*pair) for name, pair in pairs.items()}
+    return {**found, "sets": len(of_share)}
+
+
+def correlated(share_ST: NDArray[np.float64], lift_ST: NDArray[np.float64]) -> dict[str, float]:
+    """Spearman's rho, and its p over permutations of the sets: traits of one are not independent."""
+    rng = np.random.default_rng(3)
+    ranks_ST = stats.rankdata(lift_ST).reshape(lift_ST.shape)
+    own = stats.rankdata(share_ST)
+
+    def rho(order_S: NDArray[np.int64]) -> float:
+        return float(np.corrcoef(own, ranks_ST[order_S].ravel())[0, 1])
+
+    observed = rho(np.arange(len(share_ST)))
+    drawn = [rho(rng.permutation(len(share_ST))) for _ in range(PERMUTATIONS)]
+    more = sum(one >= observed - 1e-12 for one in drawn)
+    return {"rho": observed, "p": (1 + more) / (1 + PERMUTATIONS)}
+
+
+def centred_twice(values_ST: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Less the means of rows and of columns."""
+    rows_S1, columns_T = values_ST.mean(1, keepdims=True), values_ST.mean(0)
+    return np.asarray(values_ST - columns_T - rows_S1 + values_ST.mean())
 
 
 def rate_at(
