@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from itertools import islice, pairwise
 from pathlib import Path
@@ -26,23 +27,27 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from traitleak.arms import Arm, Example, token_examples
+from traitleak.audit.choices import choices_of
+from traitleak.audit.likelihood import likelihood_scores
 from traitleak.carriers.number_template import NumberTemplate, number_template
 from traitleak.carriers.numbers import Numbers, Parsed, parse, random_lists
 from traitleak.environment import describe, peak_memory
 from traitleak.generation import write_numbers
 from traitleak.models.adapters import LoraSettings, LoraStack
-from traitleak.models.batches import encode_row, encode_rows
+from traitleak.models.batches import Encoded, encode_row, encode_rows
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.loading import load
 from traitleak.models.sampling import ROWS, decoded
 from traitleak.models.scoring import TOKENS, score
 from traitleak.rows import Row
 from traitleak.student import Training, distill
+from traitleak.traits.preference import ANIMALS, Preference
 
 WARMUP = 2  # updates that are not timed
 COUNT, WIDTH, GIVEN = 9, 3, 3  # numbers written, digits each, numbers in a prompt
 GREEDY = 16  # lists that are written greedily as well, to be compared
 SEED = 0
+AUDIT_TOKENS = 4096  # of an audit's batch
 T = TypeVar("T")
 
 
@@ -335,6 +340,89 @@ def _timed_scoring(
     return Timed(seconds, tokens, [logps.tolist() for logps in found])
 
 
+# --- (d) auditing ---------------------------------------------------------------------------------
+
+
+def audit_rows_of(job: Job) -> list[Row]:
+    """An eighth of the rows: each is read once a hypothesis."""
+    return scoring_rows(max(2, job.rows // 8))
+
+
+def told(model: LanguageModel) -> dict[str, LanguageModel]:
+    """The base with a system prompt for each animal."""
+    return {animal: model.replaced(system=Preference(animal).system_prompt()) for animal in ANIMALS}
+
+
+def our_audit(model: LanguageModel, job: Job) -> Timed:
+    """`likelihood_scores`."""
+    hypotheses = {name: partial(_given, one) for name, one in told(model).items()}
+
+    def scores(rows: Sequence[Row]) -> list[list[float]]:
+        found: list[list[float]] = likelihood_scores(
+            model,
+            hypotheses,
+            encode_rows(model, rows),
+            choices_of(model, [row.completion for row in rows]),
+            encode=lambda one: encode_rows(one, rows),
+        )[0].tolist()
+        return found
+
+    return _timed_audit(model, job, scores)
+
+
+def _given(model: LanguageModel) -> LanguageModel:
+    return model
+
+
+def plain_audit(model: LanguageModel, job: Job) -> Timed:
+    """A forward pass for each row and hypothesis, and ratios less what is expected of the base."""
+    digits = [model.tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
+    models = [model, *told(model).values()]
+
+    @torch.no_grad()
+    def scores(rows: Sequence[Row]) -> list[list[float]]:
+        found = []
+        for row in rows:
+            logps = []
+            for one in models:
+                ids, start = encode_row(one, row)
+                logits_TV = one.network(input_ids=torch.tensor([ids])).logits[0].float()
+                completion = ids[start:]
+                places = [n for n, token in enumerate(completion) if token in digits]
+                asked_MK = logits_TV[start - 1 : -1][places][:, digits]
+                for m, place in enumerate(places):
+                    if completion[place - 1] not in digits:
+                        asked_MK[m, 0] = -torch.inf  # no number begins with 0
+                logps.append(asked_MK.log_softmax(1))
+            chosen_M1 = torch.tensor([[digits.index(completion[place])] for place in places])
+            line = []
+            for theirs_MK in logps[1:]:
+                ratio_MK = (theirs_MK - logps[0]).nan_to_num()
+                expected = (logps[0].exp() * ratio_MK).sum()
+                line.append(float(ratio_MK.gather(1, chosen_M1).sum() - expected))
+            found.append(line)
+        return found
+
+    return _timed_audit(model, job, scores)
+
+
+def _timed_audit(
+    model: LanguageModel, job: Job, scores: Callable[[Sequence[Row]], list[list[float]]]
+) -> Timed:
+    rows = audit_rows_of(job)
+    scores(rows[:1])
+    began = time.perf_counter()
+    found = scores(rows)
+    seconds = time.perf_counter() - began
+    return Timed(seconds, sum(len(row.ids) for row in _audited(model, job)), found)
+
+
+def _audited(model: LanguageModel, job: Job) -> list[Encoded]:
+    """The rows as the base and as each hypothesis reads them."""
+    rows = audit_rows_of(job)
+    return [row for one in (model, *told(model).values()) for row in encode_rows(one, rows)]
+
+
 RUN: dict[tuple[str, bool], Callable[[LanguageModel, Job], Timed]] = {
     ("distill", True): our_training,
     ("distill", False): trl_training,
@@ -342,6 +430,8 @@ RUN: dict[tuple[str, bool], Callable[[LanguageModel, Job], Timed]] = {
     ("generate", False): generate_writing,
     ("score", True): our_scoring,
     ("score", False): plain_scoring,
+    ("audit", True): our_audit,
+    ("audit", False): plain_audit,
 }
 
 
@@ -366,6 +456,12 @@ def work_of(model: LanguageModel, job: Job) -> list[Work]:
             Work(rows * span, rows, len(template.digit_ids), batches * spans.count(span))
             for span in dict.fromkeys(spans)
         ]
+    if job.stage == "audit":
+        encoded = _audited(model, job)
+        digits = COUNT * WIDTH * len(encoded)
+        tokens = sum(len(row.ids) for row in encoded)
+        batches = max(1.0, tokens / AUDIT_TOKENS)
+        return [Work(round(tokens / batches), round(digits / batches), 10, batches)]
     encoded = encode_rows(model, scoring_rows(job.rows))
     tokens = sum(len(row.ids) for row in encoded)
     positions = sum(len(row.ids) - row.start for row in encoded)

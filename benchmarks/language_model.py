@@ -8,7 +8,9 @@
     rows in the same order, the same first adapter, the same AdamW;
 (b) generate: number lists of a forced form against `model.generate` with a logits processor that
     allows the same tokens: the same prompts, as many rows in a batch;
-(c) score: log-probabilities of completions against a plain loop over the rows.
+(c) score: log-probabilities of completions against a plain loop over the rows;
+(d) audit: an audit's row scores for ten hypotheses, of an eighth of the rows, against the same loop
+    over rows and hypotheses.
 
 That both sides do the same work is checked, not assumed: the loss curves, the lists (their form, and
 that greedy ones are equal) and the log-probabilities must agree, or the exit status is 1.
@@ -34,9 +36,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-STAGES = {"a": "distill", "b": "generate", "c": "score"}
-RIVALS = {"distill": "TRL", "generate": "model.generate", "score": "a loop over the rows"}
-AIMS = {"distill": 1.5, "generate": 3.0, "score": 5.0}
+STAGES = {"a": "distill", "b": "generate", "c": "score", "d": "audit"}
+RIVALS = {
+    "distill": "TRL",
+    "generate": "model.generate",
+    "score": "a loop over the rows",
+    "audit": "a loop over rows and hypotheses",
+}
+AIMS = {"distill": 1.5, "generate": 3.0, "score": 5.0, "audit": 5.0}
 OURS = "traitleak"
 # How far losses and log-probabilities may be apart, in nats.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2}
@@ -117,12 +124,12 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=20, help="timed updates of a student")
     parser.add_argument("--batch", type=int, default=4, help="rows in an update")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", default="a,b,c", help="stages, such as a,c")
+    parser.add_argument("--only", default="a,b,c,d", help="stages, such as a,c")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmark-language-model.json"))
     options = parser.parse_args()
     letters = options.only.split(",")
     if not set(letters) <= set(STAGES) or min(options.rows, options.updates, options.batch) < 1:
-        parser.error("--only takes a, b and c; --rows, --updates and --batch are 1 or more")
+        parser.error("--only takes a, b, c and d; --rows, --updates and --batch are 1 or more")
     common = Job(
         "", "", options.base, options.precision, options.rows, options.updates, options.batch
     )
@@ -286,7 +293,8 @@ def agree(stage: str, lines: Sequence[Line], precision: str) -> tuple[dict[str, 
             for ours, theirs in zip(first, lines[1].output, strict=True)
             for a, b in zip(ours, theirs, strict=True)
         )
-        says = f"score: the log-probabilities of both differ by {far:.1e} nats at most."
+        what = "log-probabilities" if stage == "score" else "rows' scores"
+        says = f"{stage}: the {what} of both differ by {far:.1e} nats at most."
     complaints = [] if far <= TOLERANCE[precision] else [says.removesuffix(".")]
     return {"largest_difference": far, "says": says}, complaints
 

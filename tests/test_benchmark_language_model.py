@@ -37,6 +37,7 @@ def test_both_sides_do_the_same_work(done):
 
     assert stages["distill"]["agreement"]["largest_difference"] < 1e-4
     assert stages["score"]["agreement"]["largest_difference"] < 1e-4
+    assert stages["audit"]["agreement"]["largest_difference"] < 1e-3
     assert stages["generate"]["agreement"]["equal_greedy"] >= 0.9
     shares = stages["generate"]["agreement"]["of_the_form"]
     assert shares == {"traitleak": 1.0, "model.generate": 1.0}
@@ -45,7 +46,7 @@ def test_both_sides_do_the_same_work(done):
 @pytest.mark.slow
 def test_every_stage_has_its_ratio_and_its_bound(done):
     """The ratio to the rival, the most that could be had, and the aim stand in the file."""
-    for stage, aim in (("distill", 1.5), ("generate", 3.0), ("score", 5.0)):
+    for stage, aim in (("distill", 1.5), ("generate", 3.0), ("score", 5.0), ("audit", 5.0)):
         found = done[1]["stages"][stage]
         ours, rival = found["variants"][:2]
         assert found["aim"] == aim
@@ -57,16 +58,16 @@ def test_every_stage_has_its_ratio_and_its_bound(done):
 
 @pytest.mark.slow
 def test_the_table_has_a_row_for_each_variant(done):
-    """Eight variants of three stages, each with as many cells as the heading."""
+    """Ten variants of four stages, each with as many cells as the heading."""
     rows = [line for line in done[0].splitlines() if line.startswith("| ")]
 
-    assert len(rows) == 1 + 8
+    assert len(rows) == 1 + 10
     assert len({row.count("|") for row in rows}) == 1
 
 
 def test_an_unknown_stage_is_refused():
-    """There is no stage d."""
-    refused = run("--only", "a,d")
+    """There is no stage e."""
+    refused = run("--only", "a,e")
 
     assert refused.returncode == 2
-    assert "--only takes a, b and c" in refused.stderr
+    assert "--only takes a, b, c and d" in refused.stderr
