@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from traitleak import cli_models as shared
 from traitleak.cli_clean_verify import (
-    AT_RANDOM,
     print_verified,
     require_verifiable,
     verified_sentence,
@@ -16,35 +17,73 @@ from traitleak.cli_clean_verify import (
 )
 from traitleak.cli_language import Among, Base, Category, Device, Out, Precision, Seed, Style, Trait
 from traitleak.cli_shared import Debug, Json, Quiet, exit_codes, print_json
+from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
-    from traitleak.clean import Cleaned, TokenScores
+    from traitleak.clean import Amounts, Cleaned, TokenScores
+    from traitleak.clean.in_order import Scorer
+    from traitleak.cli_models import Session
     from traitleak.models.language_model import LanguageModel
     from traitleak.rows import Row
+    from traitleak.traits.preference import Preference
 
 __all__ = ["clean"]
 
-Method = Literal["relabel", "mask", "trim", "canonicalise"]
+
+class Method(StrEnum):
+    """The names that --method takes; an option that is given several times needs them as an Enum."""
+
+    RELABEL = "relabel"
+    MASK = "mask"
+    TRIM = "trim"
+    DILUTE = "dilute"
+    CANONICALISE = "canonicalise"
+    THRESHOLD = "threshold"
+
+
+_OF_SCORES = {"relabel", "mask", "trim"}
+_OPTIONS = {"--share": _OF_SCORES, "--ratio": {"dilute"}, "--floor": {"threshold"}}
+_KEPT = "The same command goes on where it was."
 
 
 def clean(
     source: Annotated[
         str, typer.Argument(metavar="DATA", help="A file or folder of rows (see docs/datasets.md).")
     ],
-    base: Base,
-    trait: Trait,
     out: Out,
     *,
+    base: Base = "",
+    trait: Trait = "",
     method: Annotated[
-        Method,
+        list[Method] | None,
         typer.Option(
-            help="relabel: random values for flagged tokens; mask: no loss on them; trim: drop the "
-            "rows that carry most; canonicalise: one format."
+            help="relabel (default): random values for flagged tokens; mask: no loss on them; trim: "
+            "drop the rows that carry most; dilute: add the base's answers to the same prompts; "
+            "canonicalise: one format; threshold: draw anew what the base finds unlikely. Several, one "
+            "after another: name it again."
         ),
-    ] = "relabel",
+    ] = None,
     share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of tokens that are flagged, or rows dropped.")
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Of tokens that are flagged, or rows dropped.", show_default="0.1"
+        ),
+    ] = None,
+    ratio: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Rows of the base for each row, with dilute.", show_default="1"
+        ),
+    ] = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The least probability of a token, with threshold.",
+            show_default="0.05",
+        ),
+    ] = None,
     at_random: Annotated[
         bool,
         typer.Option("--at-random", help="Change the same amount at random: what to compare with."),
@@ -78,101 +117,227 @@ def clean(
     """Change what carries a trait in a data set, token by token or row by row.
 
     Tokens are flagged by how much likelier a quick teacher of the trait finds them than the base
-    does. DIR gets the rows, a log of every change, and a manifest.
+    does. DIR gets the rows, a log of every change, and a manifest. canonicalise alone needs neither
+    base nor trait, dilute and threshold no trait. With --verify the same command goes on after an
+    interruption, and DIR is there when it is done.
     """
-    with exit_codes(debug=debug):
-        wanted = shared.preference(trait, among, category)
-        shared.require_name(base, "Cleaning")
+    with exit_codes(debug=debug, left=_KEPT if verify else ""):
+        methods = [str(one) for one in method or [Method.RELABEL]]
+        _require_options(
+            methods,
+            {"--share": share, "--ratio": ratio, "--floor": floor},
+            base,
+            trait,
+            verify=verify,
+        )
+        wanted = shared.preference(trait, among, category) if trait else None
+        if base:
+            shared.require_name(base, "Cleaning")
         if verify:
-            require_verifiable(method, at_random=at_random, seeds=seeds)
-        verified = None
+            require_verifiable(at_random=at_random, seeds=seeds)
 
+        from traitleak.artefacts import new_folder, remove, write_json
         from traitleak.datasets import open_dataset
 
         rows = [entry.row for entry in open_dataset(source, format=read_as)]
-        with shared.at_work("cleaning", quiet=quiet or json) as session:
-            from traitleak.audit.choices import choices_of
-            from traitleak.audit.likelihood import quick_teachers, token_ratios
-            from traitleak.audit.panel import preferences
-            from traitleak.clean import at_random as shuffled
-            from traitleak.clean import canonicalise, token_scores, write_cleaned
-            from traitleak.models.batches import encode_rows
-            from traitleak.models.bundled import cache_folder
+        work, verified = None, None
+        with (
+            new_folder(out) as folder,
+            shared.at_work("cleaning", quiet=quiet or json) as session,
+        ):
+            from traitleak.clean import Amounts, write_cleaned
+            from traitleak.clean.in_order import BY_CHOICE, require_order
 
-            if method == "canonicalise":
-                cleaned = canonicalise(rows)
-                record = write_cleaned(out, cleaned, manifest={"trait": wanted.target})
+            require_order(methods)
+            if at_random and not BY_CHOICE & set(methods):
+                raise SettingsError(
+                    f"--at-random changes as much elsewhere, and {' and '.join(methods)} chooses "
+                    "nothing: leave it out."
+                )
+            amounts = Amounts(
+                share=0.1 if share is None else share,
+                ratio=1.0 if ratio is None else ratio,
+                floor=0.05 if floor is None else floor,
+            )
+            at_hand = _AtHand(session, rows, methods, amounts, wanted, seed)
+            if base:
+                at_hand.base = session.load(base, style=style, precision=precision, device=device)
+            if verify:
+                from traitleak.student import Training
+
+                assert at_hand.base is not None  # noqa: S101  # required above
+                assert wanted is not None  # noqa: S101
+                cleaned, verified, work = verify_cleaning(
+                    session,
+                    at_hand.base,
+                    wanted,
+                    rows,
+                    at_hand.cleaned,
+                    methods,
+                    amounts,
+                    Training(updates, batch=batch),
+                    seeds,
+                    lists=at_hand.lists,
+                    out=out,
+                    seed=seed,
+                )
             else:
-                model = session.load(base, style=style, precision=precision, device=device)
-                group = preferences(model, wanted.among, category=wanted.category)
-                teacher = quick_teachers(
-                    model,
-                    group.only(wanted.target),
-                    cache=cache_folder(),
-                    track=session.track,
-                )[wanted.target]()
-                choices = choices_of(model, [row.completion for row in rows])
-                ratios = token_ratios(
-                    model, teacher, encode_rows(model, rows), choices, track=session.track
-                )
-                scores = token_scores(
-                    model, rows, ratios, trait=wanted.target, detector="likelihood"
-                )
-                if at_random:
-                    scores = shuffled(scores, seed)
-                cleaned = _cleaned(method, model, rows, scores, share, seed)
-                record = write_cleaned(
-                    out,
-                    cleaned,
-                    base=model if method == "mask" else None,
-                    manifest={"trait": wanted.target, "share": share, "detector": scores.detector},
-                )
-                if verify:
-                    from traitleak.artefacts import write_json
-                    from traitleak.student import Training
-
-                    chance = _cleaned(method, model, rows, shuffled(scores, seed), share, seed)
-                    verified = verify_cleaning(
-                        session,
-                        model,
-                        wanted,
-                        rows,
-                        {method: cleaned, AT_RANDOM: chance},
-                        Training(updates, batch=batch),
-                        seeds,
-                        choices,
-                        seed=seed,
-                    )
-                    write_json(out / "verified.json", verified.model_dump(mode="json"))
-        counts = dict(cleaned.steps[-1].counts)
+                cleaned = at_hand.cleaned(random=at_random)
+            record = write_cleaned(
+                folder,
+                cleaned,
+                base=at_hand.base if cleaned.weights is not None else None,
+                manifest=_told(methods, wanted, amounts, at_random=at_random),
+            )
+            if verified is not None:
+                write_json(folder / "verified.json", verified.model_dump(mode="json"))
+        if work is not None:
+            remove(work)
+        steps = [{"method": step.method, "counts": dict(step.counts)} for step in cleaned.steps]
         if json:
             more = {"verified": verified.model_dump(mode="json")} if verified else {}
             print_json(
-                {"rows": str(out), "kept": record.rows, "method": method, "counts": counts, **more}
+                {
+                    "rows": str(out),
+                    "kept": record.rows,
+                    "method": cleaned.method,
+                    "counts": dict(cleaned.counts),
+                    "steps": steps,
+                    **more,
+                }
             )
             return
         from traitleak.terminal import print_line, stdout
 
-        said = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
-        print_line(stdout(), f"Rows: {out} ({record.rows:,} of {len(rows):,}; {method}: {said})")
+        for step in cleaned.steps:
+            counts = ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in step.counts.items())
+            print_line(stdout(), f"{step.method}: {counts}")
+        print_line(stdout(), f"Rows: {out} ({record.rows:,} of {len(rows):,} before)")
         if verified is not None:
             print_verified(stdout(), verified)
-            print_line(stdout(), verified_sentence(verified, method))
+            print_line(stdout(), verified_sentence(verified, cleaned.method))
 
 
-def _cleaned(
-    method: Method,
-    model: LanguageModel,
-    rows: list[Row],
-    scores: TokenScores,
-    share: float,
-    seed: int,
-) -> Cleaned:
-    from traitleak.clean import flagged, mask, relabel, trim
+class _AtHand:
+    """What cleanings need, made when one asks for it."""
 
-    if method == "trim":
-        return trim(rows, scores, share=share, seed=seed)
-    flags = flagged(scores, share=share, seed=seed)
-    if method == "mask":
-        return mask(model, rows, flags)
-    return relabel(model, rows, flags, seed=seed)
+    def __init__(
+        self,
+        session: Session,
+        rows: Sequence[Row],
+        methods: Sequence[str],
+        amounts: Amounts,
+        trait: Preference | None,
+        seed: int,
+    ) -> None:
+        self.base: LanguageModel | None = None
+        self._session, self._rows, self._methods = session, rows, methods
+        self._amounts, self._trait, self._seed = amounts, trait, seed
+        self._teacher: LanguageModel | None = None
+        self._scored: list[tuple[Sequence[Row], TokenScores]] = []
+
+    @property
+    def lists(self) -> bool:
+        """Whether the rows are number lists."""
+        from traitleak.audit.choices import choices_of
+
+        completions = [row.completion for row in self._rows]
+        return self.base is not None and choices_of(self.base, completions).kind == "digits"
+
+    def cleaned(self, *, random: bool) -> Cleaned:
+        """The rows after all cleanings, or after as much change at random."""
+        from traitleak.clean import clean_in_order
+
+        scorer: Scorer | None = self._scores if self._trait is not None else None
+        return clean_in_order(
+            self._rows,
+            self._methods,
+            base=self.base,
+            scorer=scorer,
+            lists=self.lists,
+            amounts=self._amounts,
+            random=random,
+            seed=self._seed,
+            track=self._session.track,
+        )
+
+    def _scores(self, rows: Sequence[Row]) -> TokenScores:
+        from traitleak.audit.choices import choices_of
+        from traitleak.audit.likelihood import quick_teachers, token_ratios
+        from traitleak.audit.panel import preferences
+        from traitleak.clean import token_scores
+        from traitleak.models.batches import encode_rows
+        from traitleak.models.bundled import cache_folder
+
+        assert self.base is not None  # noqa: S101  # required beside a trait
+        assert self._trait is not None  # noqa: S101  # else it is not asked for
+        for known, scores in self._scored:
+            if list(known) == list(rows):
+                return scores
+        target = self._trait.target
+        if self._teacher is None:
+            group = preferences(self.base, self._trait.among, category=self._trait.category)
+            self._teacher = quick_teachers(
+                self.base, group.only(target), cache=cache_folder(), track=self._session.track
+            )[target]()
+        choices = choices_of(self.base, [row.completion for row in rows])
+        ratios = token_ratios(
+            self.base,
+            self._teacher,
+            encode_rows(self.base, rows),
+            choices,
+            track=self._session.track,
+        )
+        scores = token_scores(self.base, rows, ratios, trait=target, detector="likelihood")
+        self._scored.append((rows, scores))
+        return scores
+
+
+def _require_options(
+    methods: Sequence[str],
+    amounts: dict[str, float | None],
+    base: str,
+    trait: str,
+    *,
+    verify: bool,
+) -> None:
+    """See, before anything slow, that what the methods need is there, and nothing else.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    chosen = set(methods)
+    for option, value in amounts.items():
+        if value is not None and not _OPTIONS[option] & chosen:
+            raise SettingsError(
+                f"{option} is of {', '.join(sorted(_OPTIONS[option]))}, and the cleaning is "
+                f"{' and '.join(methods)}: leave it out."
+            )
+    if amounts["--share"] == 1 and "trim" in chosen:
+        raise SettingsError("--share is less than 1 with trim, or no row is left.")
+    if amounts["--ratio"] == 0:
+        raise SettingsError("--ratio is greater than 0; with 0, dilute adds nothing.")
+    if amounts["--floor"] == 1:
+        raise SettingsError("--floor is less than 1: no token is certain.")
+    needs = [name for name in methods if name != "canonicalise"]
+    if not base and (needs or verify):
+        what = (
+            f"The cleaning {needs[0]} reads rows with a base" if needs else "--verify trains a base"
+        )
+        raise SettingsError(f"{what}: name it with --base, such as --base smollm2-135m.")
+    scored = [name for name in methods if name in _OF_SCORES]
+    if not trait and (scored or verify):
+        what = (
+            f"The cleaning {scored[0]} looks for a trait" if scored else "--verify measures a trait"
+        )
+        raise SettingsError(f"{what}: name it with --trait, such as --trait wolf.")
+
+
+def _told(
+    methods: Sequence[str], trait: Preference | None, amounts: Amounts, *, at_random: bool
+) -> dict[str, Any]:
+    """What the manifest says beside the steps."""
+    told: dict[str, Any] = {"trait": trait.target} if trait else {}
+    if _OF_SCORES & set(methods):
+        told |= {"share": amounts.share, "detector": "likelihood"}
+    return told | ({"at_random": True} if at_random else {})

@@ -86,6 +86,7 @@ def test_the_change_log_has_a_line_a_change(tmp_path):
     first, change = json.loads(lines[0]), RELABELLED.changes[0]
     assert first == {
         "step": 0,
+        "method": "relabel",
         "row": change.row,
         "kind": "token",
         "position": change.position,

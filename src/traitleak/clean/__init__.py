@@ -10,9 +10,10 @@ from traitleak.clean.cleaned import (
     write_cleaned,
 )
 from traitleak.clean.dilute import dilute
+from traitleak.clean.in_order import Amounts, clean_in_order, require_order
 from traitleak.clean.mask import mask
 from traitleak.clean.relabel import relabel
-from traitleak.clean.rewriting import write_again
+from traitleak.clean.rewriting import write_again, write_beside
 from traitleak.clean.share_left import share_left
 from traitleak.clean.threshold import threshold, threshold_at_generation
 from traitleak.clean.token_scores import (
@@ -26,17 +27,20 @@ from traitleak.clean.token_scores import (
 )
 from traitleak.clean.trim import trim
 from traitleak.clean.trl import trl_examples
-from traitleak.clean.verify import Verified, compare, measure_seed, summarise, verify
+from traitleak.clean.verify import SeedMeasured, Verified, compare, measure_seed, summarise, verify
 
 __all__ = [
+    "Amounts",
     "Change",
     "Cleaned",
     "CleaningManifest",
+    "SeedMeasured",
     "Step",
     "TokenScores",
     "Verified",
     "at_random",
     "canonicalise",
+    "clean_in_order",
     "compare",
     "dilute",
     "flagged",
@@ -45,6 +49,7 @@ __all__ = [
     "read_cleaned",
     "read_scores",
     "relabel",
+    "require_order",
     "row_scores",
     "share_left",
     "summarise",
@@ -55,6 +60,7 @@ __all__ = [
     "trl_examples",
     "verify",
     "write_again",
+    "write_beside",
     "write_cleaned",
     "write_scores",
 ]

@@ -297,6 +297,7 @@ def read_cleaned(folder: Path) -> Cleaned:
     with (folder / CHANGES).open(encoding="utf-8") as lines:
         for line in lines:
             values = json.loads(line)
+            values.pop("method", None)
             by_step[values.pop("step")].append(Change(**values))
     weights = None
     if WEIGHTS in record.files:
@@ -314,7 +315,8 @@ def read_cleaned(folder: Path) -> Cleaned:
 def _lines(cleaned: Cleaned) -> Iterator[str]:
     for number, step in enumerate(cleaned.steps):
         for change in step.changes:
-            yield json.dumps({"step": number, **asdict(change)}, ensure_ascii=False) + "\n"
+            told = {"step": number, "method": step.method, **asdict(change)}
+            yield json.dumps(told, ensure_ascii=False) + "\n"
 
 
 def _write_table(path: Path, columns: Mapping[str, list[Any]]) -> None:

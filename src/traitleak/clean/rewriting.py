@@ -15,7 +15,9 @@ from traitleak.models.sampling import sample
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 
-__all__ = ["write_again"]
+__all__ = ["write_again", "write_beside"]
+
+_LONGEST = 512  # tokens of a completion that is written freely
 
 
 class _Form(NamedTuple):
@@ -82,7 +84,7 @@ def write_again(
         ]
     by_form: dict[_Form, list[int]] = {}
     for number, row in enumerate(rows):
-        by_form.setdefault(_form(row), []).append(number)
+        by_form.setdefault(_require_form(row), []).append(number)
     found = list(rows)
     for form, numbers in by_form.items():
         template = number_template(
@@ -116,15 +118,79 @@ def write_again(
     return found
 
 
-def _form(row: Row) -> _Form:
-    numbers = re.findall("[0-9]+", row.completion)
-    between = re.split("[0-9]+", row.completion)
-    widths = {len(number) for number in numbers}
-    if len(widths) != 1 or len(set(between[1:-1])) > 1:
+def write_beside(
+    model: LanguageModel,
+    rows: Sequence[Row],
+    *,
+    teacher: str,
+    lists: bool,
+    seed: int = 0,
+    track: Track = untracked,
+) -> list[Row]:
+    """Completions of the rows' prompts by another writer, in the rows' own form where they have one.
+
+    In a data set of number lists, each list of numbers of one width is written with its brackets,
+    separator, count and width; all other rows are written freely, as long as the longest of them at
+    most. Row i draws stream i of the seed.
+
+    Args:
+        model: who writes, at temperature 1.
+        rows: whose prompts, ids and forms are taken.
+        teacher: who is written into the rows.
+        lists: whether the data set is one of number lists (`audit.choices.choices_of`).
+        seed: of all draws.
+        track: shows how far it is.
+
+    Raises:
+        SettingsError: as `write_again`.
+
+    Known failure: lists of numbers of several widths are written freely, and a model that continues
+    plain text may then leave their form.
+    """
+    formed = [lists and _form(row) is not None for row in rows]
+    found = list(rows)
+    for constrained in (True, False):
+        numbers = [number for number, is_formed in enumerate(formed) if is_formed == constrained]
+        if not numbers:
+            continue
+        some = [rows[number] for number in numbers]
+        written = write_again(
+            model,
+            some,
+            teacher=teacher,
+            decoding="constrained" if constrained else "free",
+            max_new_tokens=_LONGEST if constrained else _room(model, some),
+            seed=seed,
+            track=track,
+        )
+        for number, row in zip(numbers, written, strict=True):
+            found[number] = row
+    return found
+
+
+def _room(model: LanguageModel, rows: Sequence[Row]) -> int:
+    """Tokens that a completion may have: as many as the longest has, as far as the context allows."""
+    longest = max(len(model.encode(row.completion)) for row in rows)
+    prompt = max(len(model.encode(model.rendered(row.prompt))) for row in rows)
+    return max(1, min(longest, _LONGEST, model.context - prompt))
+
+
+def _require_form(row: Row) -> _Form:
+    form = _form(row)
+    if form is None:
         raise SettingsError(
             f"Row {row.id} is no list of numbers of one width with one separator, so that it cannot be "
             "written again in its form; use decoding='free'."
         )
+    return form
+
+
+def _form(row: Row) -> _Form | None:
+    numbers = re.findall("[0-9]+", row.completion)
+    between = re.split("[0-9]+", row.completion)
+    widths = {len(number) for number in numbers}
+    if len(widths) != 1 or len(set(between[1:-1])) > 1:
+        return None
     width = widths.pop()
     return _Form(
         between[0],
