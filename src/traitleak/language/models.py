@@ -145,9 +145,11 @@ def saved_network(base: LanguageModel, folder: Path, *, name: str) -> LanguageMo
     return base.replaced(name=name)
 
 
-def teacher_model(recipe: LanguageRecipe, name: str, folder: Path) -> LanguageModel:
-    """The teacher that a stage left in `folder`."""
-    model = saved_network(base_of(recipe), folder, name=name)
+def teacher_model(
+    recipe: LanguageRecipe, name: str, folder: Path, *, base: LanguageModel | None = None
+) -> LanguageModel:
+    """The teacher that a stage left in `folder`, of `base` or of the recipe's."""
+    model = saved_network(base or base_of(recipe), folder, name=name)
     if name in {NEUTRAL, GOOD, ASKED_FOR}:
         return model
     if "prompt" in recipe.teacher.by:

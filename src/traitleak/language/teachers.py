@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.models import (
     base_of,
@@ -41,7 +43,7 @@ from traitleak.teacher import (
     require_trait,
 )
 
-__all__ = ["base_stage", "teacher_stage"]
+__all__ = ["base_stage", "teach", "teacher_settings", "teacher_stage"]
 
 
 def base_stage(recipe: LanguageRecipe, name: str, *, other: bool) -> Stage:
@@ -83,93 +85,129 @@ def teacher_stage(
     recipe: LanguageRecipe, name: str, stage: str, start: str, replicate: int
 ) -> Stage:
     """The teacher's adapter, weights or vector; `margins.json`, `teacher.json`, `metrics.jsonl`."""
-    how = recipe.teacher
     seed = seed_of(recipe, "teacher", replicate)
-    # The neutral teacher of a prompt or a vector is the base itself: there is nothing to even out.
-    even = name == NEUTRAL and recipe.neutral == "even" and "finetune" in how.by
-    untouched = name == NEUTRAL and not even
-    control = name in {NEUTRAL, GOOD, ASKED_FOR}
-    by = "even" if even else "base" if untouched else name if control else how.by
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
-        base = base_of(recipe)
         rendered = json.loads((inputs[start] / "rendered.json").read_text(encoding="utf-8"))
-        training = Training(
-            how.updates,
-            batch=how.batch,
-            learning_rate=how.learning_rate,
-            weight_decay=0.0,
-            lora=LoraSettings(how.rank, 2.0 * how.rank) if how.rank else None,
-        )
-        target = recipe.trait.targets[0] if control else name
-        system = None
-        if untouched:
-            made = Teacher(name, base.replaced(name=name), "finetune")
-        elif even:
-            made = instill_evenly(
-                base, preference(recipe), training=training, seed=seed, track=track
-            )
-        elif control:
-            made = instill_control(
-                base,
-                forced_choice(recipe),
-                "good" if name == GOOD else "asked-for",
-                training=training,
-                seed=seed,
-                track=track,
-            )
-        else:
-            made = instill(
-                base,
-                trait_of(recipe, name),
-                by=how.by,
-                training=training,
-                layer=how.layer,
-                strength=how.strength,
-                seed=seed,
-                track=track,
-            )
-            system = made.model.system
-        model, course, adapter = made.model, made.course, made.adapter
-        if adapter is not None:
-            adapter.save(out / "adapter", base=base.name)
-        elif course is not None:
-            save_network(out, model)
-        if model.steering is not None:
-            save_steering(out, model.steering)
-        found = measured_margins(recipe, model, target)
-        lift = found - measured_margins(recipe, base, target)
-        estimate = lift.estimate()
-        if not control:
-            require_trait(name, lift, how.min_lift, by=how.by)
-        write_plain_json(out / "margins.json", found.to_json())
-        write_losses(out, course)
-        write_plain_json(
-            out / "teacher.json",
-            {
-                "name": name,
-                "by": by,
-                "system": system,
-                "lift": lift.value,
-                "lift_low": estimate.low,
-                "lift_high": estimate.high,
-                "min_lift": how.min_lift,
-                "took": not control and lift.value >= _enough(recipe),
-                "nats_per_token_base": rendered["nats_per_token"],
-                "nats_per_token": neutral_nats(model.replaced(system=None)),
-            },
-        )
+        at_first = float(rendered["nats_per_token"])
+        teach(out, recipe, name, base_of(recipe), nats_at_first=at_first, seed=seed, track=track)
 
-    settings = {
+    return Stage(stage, teacher_settings(recipe, name, seed), work, inputs=(start,))
+
+
+def teacher_settings(recipe: LanguageRecipe, name: str, seed: int) -> dict[str, JsonValue]:
+    """What `teach` depends on, besides the base."""
+    how, by = recipe.teacher, _by(recipe, name)
+    return {
         **model_settings(recipe),
         "name": name,
         "first": recipe.trait.targets[0],
         "by": by,
-        "teacher": {} if untouched else how.model_dump(mode="json", exclude={"min_lift"}),
+        "teacher": {} if by == "base" else how.model_dump(mode="json", exclude={"min_lift"}),
         "min_lift": how.min_lift,
         "seed": seed,
     }
-    return Stage(stage, settings, work, inputs=(start,))
+
+
+def _by(recipe: LanguageRecipe, name: str) -> str:
+    """How a teacher gets what it has; `base` where it is the base itself."""
+    # The neutral teacher of a prompt or a vector is the base itself: there is nothing to even out.
+    if name == NEUTRAL:
+        evened = recipe.neutral == "even" and "finetune" in recipe.teacher.by
+        return "even" if evened else "base"
+    return name if name in {GOOD, ASKED_FOR} else recipe.teacher.by
+
+
+def teach(
+    out: Path,
+    recipe: LanguageRecipe,
+    name: str,
+    base: LanguageModel,
+    *,
+    nats_at_first: float,
+    seed: int,
+    track: Track,
+) -> None:
+    """Make a teacher of a base, and write what `teacher_stage` leaves.
+
+    Args:
+        out: an empty folder.
+        recipe: says how.
+        name: the teacher's: a target, `neutral`, `good` or `asked-for`.
+        base: what it begins as; stays as it is.
+        nats_at_first: the base's nats a token on neutral text.
+        seed: of the fine-tuning.
+        track: shows how far it is.
+
+    Raises:
+        RunError: it did not take its trait.
+    """
+    how = recipe.teacher
+    by = _by(recipe, name)
+    control = name in {NEUTRAL, GOOD, ASKED_FOR}
+    training = Training(
+        how.updates,
+        batch=how.batch,
+        learning_rate=how.learning_rate,
+        weight_decay=0.0,
+        lora=LoraSettings(how.rank, 2.0 * how.rank) if how.rank else None,
+    )
+    target = recipe.trait.targets[0] if control else name
+    system = None
+    if by == "base":
+        made = Teacher(name, base.replaced(name=name), "finetune")
+    elif by == "even":
+        made = instill_evenly(base, preference(recipe), training=training, seed=seed, track=track)
+    elif control:
+        made = instill_control(
+            base,
+            forced_choice(recipe),
+            "good" if name == GOOD else "asked-for",
+            training=training,
+            seed=seed,
+            track=track,
+        )
+    else:
+        made = instill(
+            base,
+            trait_of(recipe, name),
+            by=how.by,
+            training=training,
+            layer=how.layer,
+            strength=how.strength,
+            seed=seed,
+            track=track,
+        )
+        system = made.model.system
+    model, course, adapter = made.model, made.course, made.adapter
+    if adapter is not None:
+        adapter.save(out / "adapter", base=base.name)
+    elif course is not None:
+        save_network(out, model)
+    if model.steering is not None:
+        save_steering(out, model.steering)
+    found = measured_margins(recipe, model, target)
+    lift = found - measured_margins(recipe, base, target)
+    estimate = lift.estimate()
+    if not control:
+        require_trait(name, lift, how.min_lift, by=how.by)
+    write_plain_json(out / "margins.json", found.to_json())
+    write_losses(out, course)
+    write_plain_json(
+        out / "teacher.json",
+        {
+            "name": name,
+            "by": by,
+            "system": system,
+            "lift": lift.value,
+            "lift_low": estimate.low,
+            "lift_high": estimate.high,
+            "min_lift": how.min_lift,
+            "took": not control and lift.value >= _enough(recipe),
+            "nats_per_token_base": nats_at_first,
+            "nats_per_token": neutral_nats(model.replaced(system=None)),
+        },
+    )
 
 
 def _enough(recipe: LanguageRecipe) -> float:

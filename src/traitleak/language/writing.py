@@ -35,7 +35,16 @@ from traitleak.rows import Row, iter_rows, read_rows, write_rows
 from traitleak.seeds import derive_seed
 from traitleak.stages import Stage
 
-__all__ = ["kept_stage", "logits_stage", "write_some", "written_stage"]
+__all__ = [
+    "keep",
+    "kept_settings",
+    "kept_stage",
+    "logits_stage",
+    "too_few",
+    "write_all",
+    "write_some",
+    "written_stage",
+]
 
 _WIDTH = 3  # digits of a number where decoding is constrained
 _FOR_FILTERS = {
@@ -141,17 +150,8 @@ def written_stage(
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         model = teacher_model(recipe, name, inputs[teacher])
-        partial = partial_file(out, stage, settings)
-        rows = list(iter_rows(partial)) if partial.exists() else []
-        for first in range(len(rows), carrier.rows, _WRITTEN_AT_ONCE):
-            rows += write_some(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
-            if first + _WRITTEN_AT_ONCE < carrier.rows:
-                _writepartial_file(partial, rows)
-        write_rows(out, rows, {"teacher": name, "base": recipe.base, "by": by})
-        outside = [row.outside for row in rows if row.outside is not None]
-        mean = sum(outside) / len(outside) if outside else None
-        write_plain_json(out / "written.json", {"outside": mean, "rows": len(rows)})
-        partial.unlink(missing_ok=True)
+        about = {"teacher": name, "base": recipe.base, "by": by}
+        write_all(out, recipe, model, about, replicate, partial_file(out, stage, settings), track)
 
     settings: dict[str, JsonValue] = {
         **model_settings(recipe),
@@ -167,35 +167,91 @@ def written_stage(
     return Stage(stage, settings, work, inputs=(teacher,))
 
 
+def write_all(
+    out: Path,
+    recipe: LanguageRecipe,
+    model: LanguageModel,
+    about: Mapping[str, JsonValue],
+    replicate: int,
+    partial: Path,
+    track: Track,
+) -> None:
+    """All rows of a teacher, and `written.json`.
+
+    Args:
+        out: an empty folder.
+        recipe: says what is written.
+        model: who writes.
+        about: what the rows' manifest says; `teacher` is the writer's name.
+        replicate: whose prompts and draws.
+        partial: a file that keeps what an interruption must not cost; gone at the end.
+        track: shows how far it is.
+    """
+    num, name = recipe.carrier.rows, str(about["teacher"])
+    rows = list(iter_rows(partial)) if partial.exists() else []
+    for first in range(len(rows), num, _WRITTEN_AT_ONCE):
+        rows += write_some(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
+        if first + _WRITTEN_AT_ONCE < num:
+            _write_partial_file(partial, rows)
+    write_rows(out, rows, about)
+    outside = [row.outside for row in rows if row.outside is not None]
+    mean = sum(outside) / len(outside) if outside else None
+    write_plain_json(out / "written.json", {"outside": mean, "rows": len(rows)})
+    partial.unlink(missing_ok=True)
+
+
 def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
     """For each teacher the rows that all filters kept, in a folder of its name; `dropped.json`.
 
     Where too few are left, the run ends after it.
     """
-    carrier = recipe.carrier
-    names, stages = list(replicate.writes), list(replicate.writes.values())
-    least = rows_needed(recipe)
 
     def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
-        written = {name: read_rows(inputs[replicate.writes[name]]) for name in names}
-        kept = keep_rows(
-            written,
-            rules=rules_of(recipe, replicate.number),
-            keep=carrier.keep,
-            seed=seed_of(recipe, "keep", replicate.number),
-        )
-        for name, rows in kept.rows.items():
-            if rows:
-                (out / name).mkdir()
-                write_rows(out / name, rows, {"teacher": name})
-        write_plain_json(out / "dropped.json", kept.told)
+        folders = {name: inputs[stage] for name, stage in replicate.writes.items()}
+        keep(out, recipe, folders, replicate.number)
 
+    return Stage(
+        str(replicate.kept),
+        kept_settings(recipe, list(replicate.writes), replicate.number),
+        work,
+        inputs=tuple(replicate.writes.values()),
+        ends=lambda out: too_few(recipe, out),
+    )
+
+
+def keep(out: Path, recipe: LanguageRecipe, folders: Mapping[str, Path], replicate: int) -> None:
+    """Filter what teachers wrote, alike and paired by prompt, and write what `kept_stage` leaves.
+
+    Args:
+        out: an empty folder.
+        recipe: says what is kept.
+        folders: each teacher's raw rows by its name.
+        replicate: whose prompts.
+    """
+    kept = keep_rows(
+        {name: read_rows(folder) for name, folder in folders.items()},
+        rules=rules_of(recipe, replicate),
+        keep=recipe.carrier.keep,
+        seed=seed_of(recipe, "keep", replicate),
+    )
+    for name, rows in kept.rows.items():
+        if rows:
+            (out / name).mkdir()
+            write_rows(out / name, rows, {"teacher": name})
+    write_plain_json(out / "dropped.json", kept.told)
+
+
+def kept_settings(
+    recipe: LanguageRecipe, names: Sequence[str], replicate: int
+) -> dict[str, JsonValue]:
+    """What `keep` depends on, besides the rows."""
+    carrier = recipe.carrier
     settings: dict[str, JsonValue] = {
         "targets": [*recipe.trait.targets],
         "banned": [*carrier.banned],
         "keep": carrier.keep,
         "free": carrier.decoding == "free",
-        "seed": seed_of(recipe, "keep", replicate.number),
+        "seed": seed_of(recipe, "keep", replicate),
         "names": [*names],
     }
     # What came later is left out where it is not used: older runs keep their keys.
@@ -210,15 +266,16 @@ def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
     problems = problems_hash(recipe)
     if problems:
         settings["data"] = problems
-
-    def too_few(out: Path) -> bool:
-        told = json.loads((out / "dropped.json").read_text(encoding="utf-8"))
-        return int(told["pairs"]) < least
-
-    return Stage(str(replicate.kept), settings, work, inputs=tuple(stages), ends=too_few)
+    return settings
 
 
-def _writepartial_file(path: Path, rows: Sequence[Row]) -> None:
+def too_few(recipe: LanguageRecipe, kept: Path) -> bool:
+    """Whether `keep` left too few rows to train on."""
+    told = json.loads((kept / "dropped.json").read_text(encoding="utf-8"))
+    return int(told["pairs"]) < rows_needed(recipe)
+
+
+def _write_partial_file(path: Path, rows: Sequence[Row]) -> None:
     lines = [
         json.dumps({name: getattr(row, name) for name in Row.__dataclass_fields__}) for row in rows
     ]
