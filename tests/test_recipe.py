@@ -256,7 +256,7 @@ def test_exponents_need_no_dot(write, number):
         ("vary.key=fresh", "the key 'vary.values' is missing."),
         (
             "experiment=digts",
-            'experiment must be digits, language or theorem, not "digts"; did you mean',
+            'experiment must be digits, language, reading or theorem, not "digts"; did you mean',
         ),
     ],
 )

@@ -17,6 +17,7 @@ from traitleak.progress import Track, untracked
 from traitleak.recipe import (
     DigitsRecipe,
     LanguageRecipe,
+    ReadingRecipe,
     Recipe,
     TheoremRecipe,
     resolved_yaml,
@@ -134,6 +135,10 @@ def _plan(recipe: Recipe) -> list[Stage]:
             from traitleak.language import plan as language_plan
 
             return language_plan.plan(recipe)
+        case ReadingRecipe():
+            from traitleak.reading import plan as reading_plan
+
+            return reading_plan.plan(recipe)
         case TheoremRecipe():
             from traitleak.mechanism import theorem_experiment
 
@@ -150,6 +155,10 @@ def _conclude(recipe: Recipe, folders: Mapping[str, Path]) -> Results:
             from traitleak.language import conclude as language_conclude
 
             return language_conclude.conclude(recipe, folders)
+        case ReadingRecipe():
+            from traitleak.reading import conclude as reading_conclude
+
+            return reading_conclude.conclude(recipe, folders)
         case TheoremRecipe():
             from traitleak.mechanism import theorem_experiment
 

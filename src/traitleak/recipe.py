@@ -46,10 +46,12 @@ from traitleak.recipe_parts import (
     refused,
     text_keys,
 )
+from traitleak.recipe_reading import ReadingRecipe
 
 __all__ = [
     "DigitsRecipe",
     "LanguageRecipe",
+    "ReadingRecipe",
     "Recipe",
     "TheoremRecipe",
     "Vary",
@@ -187,14 +189,16 @@ class TheoremRecipe(Header):
     networks: Count = Field(default=1000, description="random networks in the survey")
 
 
-Recipe = Annotated[DigitsRecipe | LanguageRecipe | TheoremRecipe, Field(discriminator="experiment")]
+_AnyRecipe = DigitsRecipe | LanguageRecipe | ReadingRecipe | TheoremRecipe
+Recipe = Annotated[_AnyRecipe, Field(discriminator="experiment")]
 
-_MODELS: dict[str, type[DigitsRecipe | LanguageRecipe | TheoremRecipe]] = {
+_MODELS: dict[str, type[_AnyRecipe]] = {
     "digits": DigitsRecipe,
     "language": LanguageRecipe,
+    "reading": ReadingRecipe,
     "theorem": TheoremRecipe,
 }
-_RECIPE: TypeAdapter[DigitsRecipe | LanguageRecipe | TheoremRecipe] = TypeAdapter(Recipe)
+_RECIPE: TypeAdapter[_AnyRecipe] = TypeAdapter(Recipe)
 _SIZES: tuple[str, ...] = get_args(Size)
 _FIXED = {"experiment", "name", "size"}  # what a size cannot change
 _SAME_TIME = set(Header.model_fields) - {"minutes"}  # what does not change how long it takes
