@@ -627,7 +627,7 @@ ANY_VALUE = st.one_of(
 LEAVES = [
     (name, part)
     for name, field in LanguageRecipe.model_fields.items()
-    if name not in {"experiment", "name"}
+    if name not in {"experiment", "name", "vary"}  # a sweep is there as a whole or not at all
     for part in getattr(model_in(field), "model_fields", [None])
 ]
 

@@ -16,6 +16,7 @@ from traitleak.recipe_language_parts import (
     TraitFields,
 )
 from traitleak.recipe_parts import Count, Header, later, refused
+from traitleak.recipe_vary import LanguageVary, check_along, check_points, fields_at
 
 __all__ = ["LanguageRecipe"]
 
@@ -73,6 +74,7 @@ class LanguageRecipe(Header):
         default="float32", description="of the weights and products"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where it runs")
+    vary: LanguageVary | None = later(None, "a sweep")
 
     @model_validator(mode="after")
     def _kinds(self) -> Self:
@@ -180,3 +182,20 @@ class LanguageRecipe(Header):
                 "logits.vocabulary=carrier",
             )
         return self
+
+    @model_validator(mode="after")
+    def _sweep(self) -> Self:
+        if self.vary:
+            check_along(self.vary)
+            check_points(self.vary.key, self.vary.values, self._at, type(self))
+        return self
+
+    def points(self) -> list[LanguageRecipe]:
+        """The recipe at each point of its sweep, which has no sweep; itself where nothing varies."""
+        if self.vary is None:
+            return [self]
+        return [self._at(number) for number in range(len(self.vary.values))]
+
+    def _at(self, point: int) -> LanguageRecipe:
+        assert self.vary is not None  # noqa: S101  # its callers see to that
+        return LanguageRecipe.model_validate(fields_at(self, self.vary, point))

@@ -109,6 +109,22 @@ class CurvePanel(Strict):
     curves: list[Curve]
 
 
+class DataTable(Strict):
+    """A plain table: rows dropped and why, leaks, signs of collapse."""
+
+    title: str
+    caption: str
+    head: list[str] = Field(min_length=1)
+    rows: list[list[str]] = Field(description="cells as they are printed; the first names the row")
+    notes: list[str] = Field(default=[], description="a sentence each, printed below")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        for row in self.rows:
+            _check_length(row, self.head, f"row {row[:1]} of the table {self.title!r}")
+        return self
+
+
 class SweepSeries(Strict):
     """One condition at each value of what was varied."""
 
@@ -133,6 +149,11 @@ class Sweep(Strict):
     chance: float | None = None
     chance_name: str = "chance"
     series: list[SweepSeries]
+    tables: list[DataTable] = Field(
+        default=[],
+        description="what belongs to the sweep alone, such as each point's p",
+        exclude_if=lambda tables: not tables,
+    )
 
 
 class MatrixRow(Strict):
@@ -251,22 +272,6 @@ class RowSamples(Strict):
     def _is_whole(self) -> Self:
         for row in self.rows:
             _check_length(row.completions, self.teachers, f"a row of the samples {self.title!r}")
-        return self
-
-
-class DataTable(Strict):
-    """A plain table: rows dropped and why, leaks, signs of collapse."""
-
-    title: str
-    caption: str
-    head: list[str] = Field(min_length=1)
-    rows: list[list[str]] = Field(description="cells as they are printed; the first names the row")
-    notes: list[str] = Field(default=[], description="a sentence each, printed below")
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        for row in self.rows:
-            _check_length(row, self.head, f"row {row[:1]} of the table {self.title!r}")
         return self
 
 

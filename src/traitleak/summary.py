@@ -9,7 +9,7 @@ from rich.console import Console
 from traitleak.recipe import Recipe
 from traitleak.report.looks import styles
 from traitleak.report.matrix import matrix_table
-from traitleak.report.tables import comparison_table, condition_table
+from traitleak.report.tables import comparison_table, condition_table, data_table, sweep_table
 from traitleak.runs import FinishedRun
 from traitleak.terminal import MARKS, print_line, print_table
 
@@ -17,10 +17,17 @@ __all__ = ["duration", "print_recipes", "print_run"]
 
 
 def print_run(console: Console, run: FinishedRun) -> None:
-    """The answer, conditions with their controls, comparisons, matrices, facts, and the report."""
+    """The answer, sweeps, conditions with their controls, comparisons, matrices, facts, the report."""
     results = run.results
     print_line(console, results.title, style="bold")
     print_line(console, results.answer)
+    for sweep in results.sweeps:
+        table = data_table(sweep.tables[0]) if sweep.tables else sweep_table(sweep)
+        console.print()
+        print_line(console, sweep.title)
+        print_table(console, table.head, table.rows)
+        for note in table.notes:
+            print_line(console, note, style="dim")
     tables = [condition_table(results, styles(results))] if results.conditions else []
     tables += [comparison_table(results)] if results.comparisons else []
     for table in tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,11 @@ from traitleak.results import (
     SweepSeries,
 )
 from traitleak.statistics import mean_band, mean_estimate, paired_difference, sign_flip_p
+from traitleak.sweep_values import axis_scale, shown_value
 
 __all__ = ["conclude"]
 
 CHANCE = 0.1
-_WIDE = 20  # a sweep over numbers that differ by this factor is drawn on a logarithmic axis
 _MAX_POINTS = 600  # of a curve in the results
 _PAPER = "Cloud et al. 2025, figure 10b, 100 networks, 60,000 training digits"
 
@@ -195,8 +195,8 @@ def _sweeps(recipe: DigitsRecipe, outcomes: list[Accuracies]) -> list[Sweep]:
             "as in the recipe.",
             x_label=_axis_name(recipe.vary.key),
             y_label="share of unseen digits named right",
-            values=[_shown_value(v) for v in values],
-            x_scale=_scale(recipe.vary.values),
+            values=[shown_value(v) for v in values],
+            x_scale=axis_scale(recipe.vary.values),
             chance=CHANCE,
             series=[
                 SweepSeries(
@@ -220,20 +220,6 @@ def _compare(effect: str, control: str, accuracies: Accuracies, where: str = "")
         p=sign_flip_p(difference.replicates),
         test="one-sided sign flips of paired networks",
     )
-
-
-def _shown_value(value: object) -> str | int | float:
-    if isinstance(value, list):
-        return "x".join(map(str, value))
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
-def _scale(values: Sequence[object]) -> Literal["linear", "log", "category"]:
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if len(numbers) < len(values):
-        return "category"
-    wide = min(numbers) > 0 and max(numbers) >= _WIDE * min(numbers)
-    return "log" if wide else "linear"
 
 
 def _axis_name(key: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from traitleak.recipe_language import LanguageRecipe
 
-__all__ = ["ASKED_FOR", "GOOD", "NEUTRAL", "Layout", "Replicate", "layout"]
+__all__ = ["ASKED_FOR", "GOOD", "NEUTRAL", "Layout", "Replicate", "is_untouched", "layout"]
 
 NEUTRAL = "neutral"
 GOOD, ASKED_FOR = "good", "asked-for"
@@ -75,6 +75,15 @@ def layout(recipe: LanguageRecipe) -> Layout:
         for number in range(recipe.seeds)
     ]
     return Layout("base", "other-base" if "other-base" in controls else None, replicates)
+
+
+def is_untouched(recipe: LanguageRecipe, teacher: str) -> bool:
+    """Whether a teacher is the base itself: neutral, and not fine-tuned evenly.
+
+    The neutral teacher of a prompt or a vector is the base, too: there is nothing to even out.
+    """
+    evened = recipe.neutral == "even" and "finetune" in recipe.teacher.by
+    return teacher == NEUTRAL and not evened
 
 
 def slug(name: str) -> str:

@@ -7,9 +7,9 @@ idea on a language model). What lies in each stage's folder is written where the
 from __future__ import annotations
 
 from traitleak.language.carrier import judge_of
-from traitleak.language.layout import layout
 from traitleak.language.models import forced_choice, preference
-from traitleak.language.students import student_stage
+from traitleak.language.points import Point, points
+from traitleak.language.students import measured_stage, student_stage
 from traitleak.language.teachers import base_stage, teacher_stage
 from traitleak.language.writing import kept_stage, logits_stage, written_stage
 from traitleak.recipe_language import LanguageRecipe
@@ -19,17 +19,25 @@ __all__ = ["plan"]
 
 
 def plan(recipe: LanguageRecipe) -> list[Stage]:
-    """The stages of the experiment, in order.
+    """The stages of the experiment, in order; of a sweep point by point, what points share once.
 
     Raises:
         SettingsError: a target is not among the candidates, no model has such a name, or the trait has
             no texts for a kind of teacher or control.
         DataError: a model is not on this machine, or a file that the recipe names cannot be read.
     """
-    arrangement = layout(recipe)
-    _check_trait(recipe)
-    if recipe.judge:
-        judge_of(recipe)
+    stages: dict[str, Stage] = {}
+    for point in points(recipe):
+        _check_trait(point.recipe)
+        if recipe.judge:
+            judge_of(recipe)
+        for stage in _of_point(point):
+            stages.setdefault(stage.name, stage)
+    return list(stages.values())
+
+
+def _of_point(point: Point) -> list[Stage]:
+    recipe, arrangement = point.recipe, point.layout
     stages = [base_stage(recipe, arrangement.base, other=False)]
     if arrangement.other_base:
         stages.append(base_stage(recipe, arrangement.other_base, other=True))
@@ -46,6 +54,8 @@ def plan(recipe: LanguageRecipe) -> list[Stage]:
             stages.append(kept_stage(recipe, replicate))
         for arm, stage in replicate.students.items():
             stages.append(student_stage(recipe, arm, stage, replicate))
+            if stage in point.measured:
+                stages.append(measured_stage(recipe, arm, point.measured[stage], stage))
     return stages
 
 

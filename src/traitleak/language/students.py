@@ -18,6 +18,7 @@ from traitleak.language.layout import Replicate
 from traitleak.language.models import (
     base_of,
     save_network,
+    saved_network,
     teacher_model,
     trait_of,
 )
@@ -102,6 +103,20 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
         "answer_seed": recipe.seed,
     }
     return Stage(stage, settings, in_context if kind == "in-context" else work, inputs)
+
+
+def measured_stage(recipe: LanguageRecipe, arm: str, stage: str, student: str) -> Stage:
+    """`margins.json` of a student that the stage `student` trained, with this recipe's templates."""
+    kind, teacher = _kind(recipe, arm)
+    other = kind == "other-base"
+    target = teacher if teacher in recipe.trait.targets else recipe.trait.targets[0]
+
+    def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
+        model = saved_network(base_of(recipe, other=other), inputs[student], name=arm)
+        write_plain_json(out / "margins.json", measured_margins(recipe, model, target).to_json())
+
+    settings: dict[str, JsonValue] = {**model_settings(recipe, other=other), "target": target}
+    return Stage(stage, {**settings, "arm": arm}, work, (student,))
 
 
 def _kind(recipe: LanguageRecipe, arm: str) -> tuple[str, str]:

@@ -40,7 +40,7 @@ _PIXEL_ART = 300  # px: narrower pictures are shown enlarged, pixel by pixel
 
 
 class _Panel(NamedTuple):
-    """A figure with its words and the numbers behind it; one of the last three is there."""
+    """A figure (lines, strips or heat) with its words, and the numbers behind it."""
 
     title: str
     caption: str
@@ -49,6 +49,7 @@ class _Panel(NamedTuple):
     lines: Lines | None = None
     strips: Strips | None = None
     heat: HeatMap | None = None
+    more: Sequence[tuple[str, Table]] = ()  # tables of its own, each after its caption
 
 
 class _Image(NamedTuple):
@@ -143,7 +144,8 @@ def _sweep_panels(results: Results, looks: Mapping[str, Style]) -> list[_Panel]:
     panels = []
     for sweep in results.sweeps:
         keys = [(series.label, looks[series.name]) for series in sweep.series]
-        panel = _Panel(sweep.title, sweep.caption, sweep_table(sweep), keys)
+        more = [(table.caption, data_table(table)) for table in sweep.tables]
+        panel = _Panel(sweep.title, sweep.caption, sweep_table(sweep), keys, more=more)
         if is_numeric(sweep):
             panels.append(panel._replace(lines=sweep_lines(sweep, looks)))
         else:
