@@ -91,6 +91,15 @@ def test_version_is_the_packages():
     assert invoke("--version").stdout == f"traitleak {traitleak.__version__}\n"
 
 
+def test_the_package_is_a_command_too():
+    """`python -m traitleak` is the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "traitleak", "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"traitleak {traitleak.__version__}\n"
+
+
 def test_run_shows_conditions_with_controls_and_the_report(finished):
     """A run prints the answer, every condition with interval and n, comparisons, and the report."""
     runs, done = finished

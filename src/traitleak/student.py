@@ -212,7 +212,7 @@ class _Run:
         else:
             # In bfloat16 a weight would stay as it is whenever an update is less than 1/512 of it.
             network = copy.deepcopy(base.network)
-            network.to(torch.float32).requires_grad_(requires_grad=True)  # type: ignore[arg-type]
+            network.to(torch.float32).requires_grad_(requires_grad=True)  # type: ignore[arg-type]  # a decorator hides its type
             self._model = base.replaced(network=network, fingerprint="")
             self._parameters = list(network.parameters())
         self._optimizer = make_optimizer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -39,8 +39,10 @@ _STEERING, _NETWORK = "steering.safetensors", "weights.safetensors"
 
 
 @lru_cache(maxsize=2)
-def _loaded(name: str, device: str, precision: str, style: str) -> LanguageModel:
-    return load(name, device=device, precision=precision, style=style)  # type: ignore[arg-type]
+def _loaded(
+    name: str, device: str, precision: str, style: Literal["auto", "chat", "plain"]
+) -> LanguageModel:
+    return load(name, device=device, precision=precision, style=style)
 
 
 def base_of(recipe: LanguageRecipe, *, other: bool = False) -> LanguageModel:
@@ -48,6 +50,7 @@ def base_of(recipe: LanguageRecipe, *, other: bool = False) -> LanguageModel:
     device = pick_device(recipe.device).value
     precision = pick_precision(recipe.precision, device).value
     name = recipe.other_base if other else recipe.base
+    style: Literal["auto", "chat", "plain"]
     style = "plain" if recipe.channel == "logits" else recipe.style
     model = _loaded(name, device, precision, style)
     model.network.requires_grad_(requires_grad=False)
@@ -138,7 +141,7 @@ def saved_network(base: LanguageModel, folder: Path, *, name: str) -> LanguageMo
 
         state = load_file(folder / _NETWORK)
         network = copy.deepcopy(base.network)
-        network.to(next(iter(state.values())).dtype)  # type: ignore[arg-type]
+        network.to(next(iter(state.values())).dtype)  # type: ignore[arg-type]  # a decorator hides its type
         network.load_state_dict(state, strict=False)
         network.tie_weights()
         return base.replaced(network=network, name=name, fingerprint="")

@@ -105,7 +105,7 @@ class Adapter:
             base_model_name_or_path=base,
             inference_mode=True,
         )
-        options: dict[str, Any] = config.to_dict()  # type: ignore[no-untyped-call]
+        options: dict[str, Any] = config.to_dict()  # type: ignore[no-untyped-call]  # peft's
         content = {k: sorted(v) if isinstance(v, set) else v for k, v in options.items()}
         text = json.dumps(content, indent=1, sort_keys=True, default=str)
         (folder / _CONFIG).write_text(text + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]  # its hook for sub
     """One layer's keys and values: views of buffers that have room for what is to come."""
 
     def __init__(self, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped there, too
         self._room = room
         self._filled = 0
         self._buffers: tuple[Tensor, Tensor] | None = None

@@ -10,6 +10,8 @@ it and a logit margin read off; its sampled answers mean nothing.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from tokenizers import Regex, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -66,7 +68,7 @@ def tiny_tokenizer(template: str | None = CHATML) -> PreTrainedTokenizerFast:
     text = " ".join([_WORDS] * 3)
     tokenizer.train_from_iterator([text] * 40, trainer)
     begins, _, ends = SPECIAL
-    whole: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    whole: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # untyped there
         tokenizer_object=tokenizer,
         bos_token=begins,
         eos_token=ends,
@@ -105,16 +107,21 @@ def tiny_network(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
-    network.eval()  # type: ignore[no-untyped-call]
+    network.eval()  # type: ignore[no-untyped-call]  # untyped there
     return network
 
 
 def tiny_model(
-    *, seed: int = 0, style: str = "auto", width: int = 32, layers: int = 2, name: str = "tiny"
+    *,
+    seed: int = 0,
+    style: Literal["auto", "chat", "plain"] = "auto",
+    width: int = 32,
+    layers: int = 2,
+    name: str = "tiny",
 ) -> LanguageModel:
     """A language model of random weights; equal seeds give equal weights."""
     tokenizer = tiny_tokenizer()
     network = tiny_network(len(tokenizer), seed=seed, width=width, layers=layers)
     network.requires_grad_(requires_grad=False)
-    renderer = make_renderer(tokenizer, style)  # type: ignore[arg-type]
+    renderer = make_renderer(tokenizer, style)
     return LanguageModel(name, network, tokenizer, renderer, fingerprint=weights_hash(network))
