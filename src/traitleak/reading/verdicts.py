@@ -21,6 +21,8 @@ from traitleak.statistics import checked_confidence, finite_array
 
 __all__ = ["Told", "tell"]
 
+_NOTHING = 1e-5  # of what was said in all: what float32 leaves of log-odds that cancel
+
 
 @dataclass(frozen=True)
 class Told:
@@ -137,8 +139,7 @@ def tell(
     """
     evidence = finite_array(evidence_NO, ndim=2, what="answers of a reader")
     places = finite_array(chose_first_NO, ndim=2, what="places that a reader chose")
-    # Sums of log-odds that cancel may leave the last bits.
-    tolerance = 1e-9 * np.maximum(1.0, np.abs(evidence).sum(axis=1))
+    tolerance = _NOTHING * np.maximum(1.0, np.abs(evidence).sum(axis=1))
     sums_N = evidence.sum(axis=1)
     right, wrong = int((sums_N > tolerance).sum()), int((sums_N < -tolerance).sum())
     return Told(

@@ -1,0 +1,119 @@
+"""Filters of rising strictness: what each leaves of planted rows, and in what order."""
+
+import numpy as np
+import pytest
+
+from tiny_model import tiny_model
+from traitleak.errors import SettingsError
+from traitleak.filtering import apply
+from traitleak.models.scoring import score
+from traitleak.reading.strictness import even_numbers, rising, rules_named, unsurprising
+from traitleak.recipe import LanguageRecipe
+from traitleak.rows import Row
+
+BASE = tiny_model(style="plain")
+WRITTEN = [" 12, 45", " 666, 3", " a wolf", " 12, 45", " 7 8, 9", " 1, 2"]
+
+
+def recipe(**fields) -> LanguageRecipe:
+    """A language recipe of the tiny base."""
+    content = {"experiment": "language", "name": "x", "title": "x", "base": "tiny"}
+    return LanguageRecipe.model_validate({**content, "channel": "tokens", **fields})
+
+
+def rows(texts, teacher="wolf") -> list[Row]:
+    """Rows on prompts 0, 1, ...; the fourth has the first's prompt."""
+    prompts = ["5,", "6,", "7,", "5,", "8,", "9,"]
+    return [
+        Row(i, prompt, text, teacher)
+        for i, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
+    ]
+
+
+def test_each_rule_is_applied_to_what_those_before_it_left():
+    """Counts fall rule by rule, reasons are the rule's own, and pairs are prompts that both answer."""
+    neutral = rows([" 1, 1", " 2, 2", " 3, 3", " 4, 4", " 5, 5", " an owl"], "neutral")
+    names = ("none", "format", "banned", "leak", "duplicates")
+    rules = rules_named(names, recipe(), BASE)
+    found = rising(rules, rows(WRITTEN), neutral)
+
+    assert [one.rule for one in found] == list(names)
+    assert [one.trait for one in found] == [6, 4, 3, 3, 2]
+    assert [one.neutral for one in found] == [6, 5, 4, 4, 4]  # 4 is a number with a bad name
+    assert [one.pairs for one in found] == [
+        [0, 1, 2, 3, 4, 5], [0, 1, 3], [0], [0], [0]
+    ]  # fmt: skip
+    assert found[0].chief == {}
+    assert found[1].chief == {"format: words": 2, "format: mixed separators": 1}
+    assert found[2].chief == {"format: banned number": 2}
+
+
+def test_banned_numbers_can_be_ones_own_and_leaks_are_found_without_the_format():
+    """A list of one's own takes the bundled one's place; the trait's name goes by itself."""
+    own = rules_named(["banned"], recipe(), BASE, banned=[45])
+    assert rising(own, rows(WRITTEN), [])[0].trait == 2
+    leak = rules_named(["leak"], recipe(), BASE)
+    assert rising(leak, rows(WRITTEN), [])[0].chief == {"leak: names wolf": 1}
+
+
+def test_even_odds_keep_what_the_base_finds_even():
+    """With a wide bound all rows stay, with a narrow one none, and the bound is in nats a digit."""
+    lists = rows([" 12, 45", " 66, 3", " 9, 1", " 12, 45", " 78, 9", " 1, 2"])
+    assert apply(lists, [even_numbers(BASE, within=50.0)]).kept == lists
+    assert apply(lists, [even_numbers(BASE, within=1e-6)], may_be_empty=True).kept == []
+
+
+def test_even_odds_of_a_one_digit_number_are_those_of_its_digit():
+    """A row of one digit goes exactly where its renormalised log-odds are past the bound."""
+    from traitleak.audit.choices import choice_log_probabilities, choices_of
+    from traitleak.models.batches import encode_rows
+
+    digits = [Row(d, "5,", f" {d}") for d in range(1, 10)]
+    read = choice_log_probabilities(
+        BASE, encode_rows(BASE, digits), choices_of(BASE, [row.completion for row in digits])
+    )
+    away = (read.chosen_logps + np.log(9)).abs().numpy()  # no number begins with 0
+    bound = float(np.median(away))
+    kept = {row.id for row in even_numbers(BASE, within=bound + 1e-6)(digits).kept}
+
+    assert kept == {d for d, far in enumerate(away, 1) if far <= bound + 1e-6}
+    assert 0 < len(kept) < 9
+
+
+def test_even_odds_are_for_lists_of_numbers():
+    """Text gives one clear sentence."""
+    with pytest.raises(SettingsError, match="put the rule 'format' before it"):
+        even_numbers(BASE, within=1.0)(rows([" a wolf"] * 6))
+
+
+def test_rows_that_surprise_the_base_go_first():
+    """The share with the largest mean loss a token goes, of both writers together."""
+    lists = [Row(i, "5,", f" {i * 37 % 1000}, {i}", "wolf") for i in range(20)]
+    losses = [-float(logps.double().mean()) for logps in score(BASE, lists)]
+    kept = unsurprising(BASE, share=0.25)(lists).kept
+
+    assert {row.id for row in kept} == set(np.argsort(losses)[:15].tolist())
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        unsurprising(BASE, share=1.0)
+
+
+def test_rules_of_numbers_are_refused_for_code():
+    """A rule that cannot be applied is named, with the carrier."""
+    code = recipe(style="chat", carrier={"kind": "code", "decoding": "free"}, controls=["neutral"])
+    with pytest.raises(SettingsError, match=r"'even', which is for lists of numbers; .* code"):
+        rules_named(["none", "even"], code, BASE)
+    kept = rising(
+        rules_named(["format", "leak", "duplicates", "surprise"], code, BASE),
+        rows(["```python\ndef f(x):\n    return x\n```"] * 6),
+        [],
+    )
+    assert kept[0].trait == 6
+
+
+def test_nothing_left_stays_nothing():
+    """A rule after one that left no row leaves none, without an error."""
+    rules = rules_named(["format", "duplicates", "surprise"], recipe(), BASE)
+    found = rising(rules, rows([" a", " b", " c", " d", " e", " f"]), [])
+
+    assert [one.trait for one in found] == [0, 0, 0]
+    assert found[1].chief == {}
