@@ -184,7 +184,9 @@ class Specificity(Strict):
 class Matrix(Strict):
     """Trait by trait: rows are who taught the student, columns which trait was measured in it.
 
-    The diagonal is where a row's own trait was measured; a control's row has none.
+    The diagonal is where a row's own trait was measured; a control's row has none. Or teacher by
+    student: rows are who taught, columns what the student began as, and the diagonal is where both
+    are the same network.
     """
 
     name: str
@@ -194,6 +196,11 @@ class Matrix(Strict):
     traits: list[str] = Field(min_length=1, description="the columns")
     rows: list[MatrixRow] = Field(min_length=1)
     specificity: Specificity | None = None
+    columns: Literal["traits", "students"] = Field(
+        default="traits",
+        description="what the columns are",
+        exclude_if=lambda columns: columns == "traits",
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -70,6 +70,37 @@ class HeatMap:
     interval_name: str
     count: str
     specificity: str
+    columns_name: str
+    own_name: str
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What rows and columns are called."""
+
+    columns: str
+    own: str
+    starred: str
+    cells: str
+    gamma: str
+
+
+_WORDS = {
+    "traits": _Words(
+        columns="trait measured in the student",
+        own="the teacher's own trait",
+        starred="the trait that the row's teacher was given",
+        cells="of the column's trait in the row's students",
+        gamma="how much more a trait rises under its own teacher than its row and its column explain",
+    ),
+    "students": _Words(
+        columns="student",
+        own="teacher and student are the same network",
+        starred="teacher and student are the same network",
+        cells="in students that began as the column's network",
+        gamma="how much more passes to a teacher's own network than its row and its column explain",
+    ),
+}
 
 
 def heat_map(matrix: Matrix, looks: Mapping[str, Style]) -> HeatMap:
@@ -77,7 +108,7 @@ def heat_map(matrix: Matrix, looks: Mapping[str, Style]) -> HeatMap:
 
     Intervals are printed in every cell, and n too where it differs.
     """
-    estimates = _estimates(matrix)
+    estimates, words = _estimates(matrix), _WORDS[matrix.columns]
     decimals = cell_decimals(e.value for e in estimates)
     largest = max((abs(e.value) for e in estimates if math.isfinite(e.value)), default=0.0)
     same = len({e.n for e in estimates}) <= 1
@@ -122,7 +153,9 @@ def heat_map(matrix: Matrix, looks: Mapping[str, Style]) -> HeatMap:
         has_clear=any(cell.is_clear for cell in cells),
         interval_name=interval_name(estimates) if intervals else NO_INTERVAL,
         count=f"{counts_text(estimates)} each" if estimates and same else "",
-        specificity=_specificity_text(matrix.specificity) if matrix.specificity else "",
+        specificity=_specificity_text(matrix.specificity, words) if matrix.specificity else "",
+        columns_name=words.columns,
+        own_name=words.own,
     )
 
 
@@ -153,9 +186,10 @@ def matrix_table(matrix: Matrix, *, short: bool = False) -> Table:
         [row.label, *(text(row, *cell) for cell in zip(matrix.traits, row.cells, strict=True))]
         for row in matrix.rows
     ]
-    notes = [f"Cells: {matrix.value_name}, of the column's trait in the row's students."]
+    words = _WORDS[matrix.columns]
+    notes = [f"Cells: {matrix.value_name}, {words.cells}."]
     if any(row.trait for row in matrix.rows):
-        notes.append("*: the trait that the row's teacher was given.")
+        notes.append(f"*: {words.starred}.")
     if estimates and (same or short):
         notes.append(f"{counts_text(estimates)} each.")
     if short and estimates and all(e.n < 2 for e in estimates):
@@ -170,7 +204,7 @@ def matrix_table(matrix: Matrix, *, short: bool = False) -> Table:
         named += [("gamma", matrix.specificity.estimate)] if matrix.specificity else []
         notes += _interval_note(named)
     if matrix.specificity:
-        notes.append(_specificity_text(matrix.specificity))
+        notes.append(_specificity_text(matrix.specificity, words))
     return Table(matrix.title, ["taught by", *matrix.traits], rows, notes)
 
 
@@ -198,7 +232,7 @@ def _is_clear(estimate: Estimate) -> bool:
     return low is not None and high is not None and (low > 0 or high < 0)
 
 
-def _specificity_text(found: Specificity) -> str:
+def _specificity_text(found: Specificity, words: _Words) -> str:
     """Gamma in words."""
     estimate = found.estimate
     value = estimate_text(estimate, decimals_for([estimate.value]), signed=True)
@@ -208,6 +242,6 @@ def _specificity_text(found: Specificity) -> str:
         "" if found.smallest_p is None else f"; the smallest possible: {p_text(found.smallest_p)}"
     )
     return (
-        f"Specificity gamma = {value}, {counts_text([estimate])}, {p} ({found.test}{least}): how much "
-        "more a trait rises under its own teacher than its row and its column explain."
+        f"Specificity gamma = {value}, {counts_text([estimate])}, {p} ({found.test}{least}): "
+        f"{words.gamma}."
     )
