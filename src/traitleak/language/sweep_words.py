@@ -149,6 +149,8 @@ def _controls(swept: Swept) -> str:
     if not risen or not swept.has_neutral:
         return ""
     most, arm, point = max(risen, key=lambda entry: entry[0].value)
+    if most.value <= 0:
+        return "No control rises beyond the neutral ones."
     decimals = decimals_for([most.value, most.low, most.high])
     figure = signed(most.value, decimals) if most.low is None else bracketed(most, decimals)
     return (

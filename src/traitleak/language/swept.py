@@ -144,9 +144,11 @@ def _read(point: Point, folders: Mapping[str, Path]) -> SweptPoint | None:
 
 def named_point(key: str, point: Point) -> str:
     """A point's value in words."""
-    value = point.value
+    value, recipe = point.value, point.recipe
+    if key == "templates" and value == "auto" and recipe.style != "auto":
+        return "stems" if recipe.style == "plain" else "questions"
     if value is None and key == "student.epochs":
-        return f"{point.recipe.student.updates} updates"
+        return f"{recipe.student.updates} updates"
     if value is None:
         return _NULL.get(key, "null")
     if isinstance(value, Sequence) and not isinstance(value, str):
