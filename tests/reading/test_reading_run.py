@@ -164,7 +164,7 @@ def test_a_language_recipes_rows_are_written_and_read(tmp_path, language):
     readers = ["judge", "in-context", "filters"]
     wanted = recipe({"recipe": str(language)}, readers, filters=filters)
     found = results(wanted, tmp_path)
-    (sweep,) = found.sweeps
+    (bars,) = found.bars
     rows = table(found, "Filters of rising strictness").rows
     lines: list[str] = []
     again = run_recipe(wanted, runs=tmp_path / "runs", say=lines.append)
@@ -174,8 +174,8 @@ def test_a_language_recipes_rows_are_written_and_read(tmp_path, language):
     assert [row[1] for row in rows[:2]] == ["16", "16"]
     assert int(rows[2][1]) + int(rows[2][2]) == 25  # a fifth of 32 is gone, and the bound's own row
     # A rule that drops nothing takes the students of the rule before it.
-    assert sweep.series[0].estimates[0] == sweep.series[0].estimates[1]
-    assert sweep.series[0].estimates[2] != sweep.series[0].estimates[1]
+    assert bars.series[0].after[0] == bars.series[0].after[1] == bars.series[0].before[2]
+    assert bars.series[0].after[2] != bars.series[0].after[1]
     assert all(line.endswith("from cache") for line in lines)
     assert again.results == found
     names = {path.name for path in again.folder.iterdir()}
@@ -203,7 +203,7 @@ def test_filters_without_training_count_alone(tmp_path, language):
 
     assert names[-2:] == ["rows", "filters"]
     assert not any(name.startswith(("student", "retrain")) for name in names)
-    assert found.sweeps == []
+    assert found.bars == []
     assert len(table(found, "Filters of rising strictness").rows) == 7
 
 
@@ -219,7 +219,7 @@ def test_a_rule_that_leaves_too_few_has_no_students_and_says_so(tmp_path, langua
     assert rows[1][1] == "0"
     assert rows[1][4:] == ["–"] * 3
     assert any("0 pairs are left, and students need 8" in note for note in notes)
-    assert found.sweeps[0].series[0].estimates[1] is None
+    assert found.bars[0].candidates == ["none"]
 
 
 def test_too_few_rows_end_the_run_without_a_conclusion(tmp_path, language):
@@ -279,6 +279,8 @@ def test_rows_that_cannot_be_read_are_refused_before_anything_runs(tmp_path, lan
     assert "has no neutral teacher" in refusal(SettingsError, alone)
     typo = recipe({"recipe": small, "changes": ["carrier.rws=9"]}, ["judge"])
     assert "carrier.rows" in refusal(RecipeError, typo)
+    swept = {"recipe": small, "changes": ["vary={key: student.rank, values: [2, 4]}"]}
+    assert "a sweep over student.rank" in refusal(SettingsError, recipe(swept, ["judge"]))
     answers = recipe(rows, ["inspection"], inspect={"answers": [str(empty)]})
     assert "holds no answers" in refusal(DataError, answers)
 

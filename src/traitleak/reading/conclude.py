@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from traitleak.language.phrases import unit
-from traitleak.reading.figures import dose_panel, filter_sweep
+from traitleak.reading.figures import dose_panel, filter_bars
 from traitleak.reading.found import Found, Reading, read_stages
 from traitleak.reading.plan import ROWS
 from traitleak.reading.sources import Source, find_rows
@@ -42,7 +42,7 @@ def conclude(recipe: ReadingRecipe, folders: Mapping[str, Path]) -> Results:
         return _without_rows(recipe, source)
     found = read_stages(recipe, folders)
     nats = unit(source.language)
-    panel, sweep = dose_panel(found, nats), filter_sweep(found, nats)
+    panel, bars = dose_panel(found, nats), filter_bars(found, nats)
     tables = [reader_table(found)] if found.readers else []
     more = (skipped_table(found), dose_table(found), filter_table(found))
     return Results(
@@ -56,7 +56,7 @@ def conclude(recipe: ReadingRecipe, folders: Mapping[str, Path]) -> Results:
         conditions=[_condition(one, found) for one in found.readers],
         comparisons=[],
         curves=[panel] if panel else [],
-        sweeps=[sweep] if sweep else [],
+        bars=[bars] if bars else [],
         tables=[*tables, *(table for table in more if table is not None)],
         facts=facts(found),
         how=how(recipe, source, found),

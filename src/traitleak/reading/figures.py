@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from traitleak.reading.found import Found
-from traitleak.results import Curve, CurvePanel, Estimate, Role, Sweep, SweepSeries
+from traitleak.results import Bars, BarSeries, Curve, CurvePanel, Estimate, Role
 from traitleak.statistics import mean_estimate, paired_difference
 
-__all__ = ["dose_panel", "filter_sweep"]
+__all__ = ["dose_panel", "filter_bars"]
 
 
 def dose_panel(found: Found, unit: str) -> CurvePanel | None:
@@ -57,41 +57,48 @@ def dose_panel(found: Found, unit: str) -> CurvePanel | None:
     )
 
 
-def filter_sweep(found: Found, unit: str) -> Sweep | None:
-    """What students learn of what each rule leaves; None where no student was trained."""
-    if not any(one.trait for one in found.retrained.values()):
+def filter_bars(found: Found, unit: str) -> Bars | None:
+    """What students learn of what each rule leaves; None where no student was trained.
+
+    Before is what students of the first rule's rows learned.
+    """
+    trained = {rule: one for rule, one in found.retrained.items() if one.trait}
+    if not trained:
         return None
-    kinds: list[tuple[str, str, Role, list[Estimate | None]]] = [
+    first = next(iter(trained))
+    sides: list[tuple[str, str, Role, list[Estimate]]] = [
         (
             "filtered-trait",
             f"students of {found.target} rows",
             "effect",
-            [mean_estimate(one.trait) if one.trait else None for one in found.retrained.values()],
+            [mean_estimate(one.trait) for one in trained.values()],
         ),
         (
             "filtered-neutral",
             "students of neutral rows",
             "control",
-            [
-                mean_estimate(one.neutral) if one.neutral else None
-                for one in found.retrained.values()
-            ],
+            [mean_estimate(one.neutral) for one in trained.values()],
         ),
     ]
-    return Sweep(
-        key="filters.rules",
+    return Bars(
+        name="filters",
         title="What filters leave of the transfer",
         caption="Each rule is applied after those above it. All students are trained on "
         f"{found.per_student:,} rows, whatever the rule left.",
-        x_label="rule",
-        y_label=f"lift of the {found.target} margin, {unit}",
-        values=list(found.retrained),
-        x_scale="category",
+        value_name=f"lift of the {found.target} margin, {unit}",
+        candidates=list(trained),
         chance=0.0,
         chance_name="the base",
         series=[
-            SweepSeries(name=name, label=label, role=role, estimates=estimates)
-            for name, label, role, estimates in kinds
+            BarSeries(
+                name=name,
+                label=label,
+                role=role,
+                before_name="no filter" if first == "none" else f"the rule {first}",
+                before=[estimates[0]] * len(estimates),
+                after=estimates,
+            )
+            for name, label, role, estimates in sides
         ],
     )
 

@@ -143,6 +143,11 @@ def _from_here(name: str) -> str:
 def _checked(found: object, where: str, recipe: ReadingRecipe) -> tuple[LanguageRecipe, str]:
     if not isinstance(found, LanguageRecipe):
         raise SettingsError(f"{where} is no language recipe, so no teacher writes rows in it.")
+    if found.vary is not None:
+        raise SettingsError(
+            f"{where} is a sweep over {found.vary.key}; its points have rows of their own. Name one "
+            "with rows.changes: vary=null, and the point's own value."
+        )
     if found.channel != "tokens":
         raise SettingsError(
             f"{where} has channel={found.channel}: nobody wrote rows in it that could be read; take a "
