@@ -5,6 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from loopback import said as completion
+from loopback import serving
 from rows_files import FEW, write_rows_files
 from traitleak.cli import app
 
@@ -78,6 +80,23 @@ def test_time_is_said_first_and_a_sample_is_said(data):
     assert "40 of 160, a random sample" in done.stdout
 
 
+def test_a_judge_is_asked_where_it_is_named(data, monkeypatch):
+    """What it named stands in the verdict, and its time is not in the estimate."""
+    for name in ("OPENAI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as start:
+        server = start(lambda _asked, _number: completion("lion"))
+        done = invoke(
+            "audit", data / "base.jsonl", "--base", "tiny", "--among", ",".join(FEW), "--depth",
+            "quick", "--size", 40, "--judge", f"openai/reader@{server.url}",
+        )  # fmt: skip
+
+    assert done.exit_code in {0, 3}, done.stderr
+    assert "and the judge's time" in done.stderr
+    assert "lion was named in 8 of them, and in 8 of 8 bags" in " ".join(done.stdout.split())
+    assert len(server.requests) == 16
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -106,6 +125,8 @@ def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
         (["--base", "tiny", "--false-positive-rate", "2"], "between 0 and 1"),
         (["--base", "tiny", "--read-as", "odd"], "odd"),
         (["--base", "tiny", "--fail-on", "-1"], "0 or more"),
+        (["--base", "tiny", "--judge", "nobody-knows"], "nobody-knows"),
+        (["--base", "tiny", "--judge", "openai/reader"], "openai/reader"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_exit_2(options, said, data):

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from traitleak import cli_hosted as hosted
 from traitleak import cli_models as shared
 from traitleak.cli_language import Among, Base, Category, Device, Precision, Seed, Style
 from traitleak.cli_shared import Debug, Quiet, exit_codes
 from traitleak.errors import SettingsError
+
+if TYPE_CHECKING:
+    from traitleak.audit.judge import Judge
+    from traitleak.cli_models import Session
+    from traitleak.models.language_model import LanguageModel
 
 __all__ = ["audit"]
 
@@ -38,7 +44,9 @@ def audit(
     ] = "",
     depth: Annotated[
         Literal["quick", "standard", "deep"],
-        typer.Option(help="quick: forward passes only; deep: throw-away students, too."),
+        typer.Option(
+            help="quick: forward passes only; deep: throw-away students and fitted prompts, too."
+        ),
     ] = "standard",
     size: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Rows that are drawn and audited.")
@@ -66,6 +74,14 @@ def audit(
             help="Exit with 0 where a found trait's predicted lift is below this many nats.",
         ),
     ] = 0.0,
+    judge: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that is asked, too, which trait the writer has: a name as for --base, or "
+            "openai/<model>@<url>. It decides nothing.",
+        ),
+    ] = "",
     style: Style = "plain",
     precision: Precision = "float32",
     device: Device = "auto",
@@ -79,6 +95,8 @@ def audit(
     """
     with exit_codes(debug=debug):
         shared.require_name(base, "Auditing")
+        if judge and not hosted.is_hosted(judge):
+            shared.require_name(judge, "Judging")
         shared.positive("--false-positive-rate", rate)
         if not math.isfinite(fail_on) or fail_on < 0:
             raise SettingsError(f"--fail-on is a number of nats, 0 or more; got {fail_on}.")
@@ -92,21 +110,26 @@ def audit(
             beside = [entry.row for entry in draw(open_dataset(reference), max(size, 4096)).rows]
         words = tuple(word.strip() for word in among.split(",")) if among else None
         with shared.at_work("auditing", quiet=quiet) as session:
+            from traitleak.audit.expected_time import expected_seconds
             from traitleak.audit.formats import print_verdict, written
-            from traitleak.audit.run import audit_rows, expected_seconds
+            from traitleak.audit.run import audit_rows
             from traitleak.models.bundled import cache_folder
             from traitleak.traits.preference import ANIMALS
 
             model = session.load(base, style=style, precision=precision, device=device)
+            reader = _reader(session, judge, model, base, precision, device) if judge else None
             seconds = expected_seconds(
                 model,
                 [entry.row for entry in drawn.rows],
                 words or ANIMALS,
                 depth,
                 category=category,
+                reference=beside is not None,
             )
+            more = " and the judge's time" if judge else ""
             session.say(
-                f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} minutes"
+                f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} "
+                f"minutes{more}"
             )
             verdict = audit_rows(
                 drawn,
@@ -117,6 +140,7 @@ def audit(
                 depth=depth,
                 false_positive_rate=rate,
                 fail_on=fail_on,
+                judge=reader,
                 source=source,
                 seed=seed,
                 cache=cache_folder(),
@@ -136,3 +160,22 @@ def audit(
             typer.echo(written(verdict, output), nl=False)
         if verdict.exit_code:
             raise typer.Exit(verdict.exit_code)
+
+
+def _reader(
+    session: Session,
+    judge: str,
+    model: LanguageModel,
+    base: str,
+    precision: str,
+    device: str,
+) -> Judge:
+    """The judge: behind a server, or loaded; the base is not loaded twice."""
+    if hosted.is_hosted(judge):
+        from traitleak.models.remote import remote_model
+        from traitleak.models.remote_cache import RequestCache, requests_folder
+
+        return remote_model(judge, cache=RequestCache(requests_folder()))
+    if judge == base and model.renderer.style == "chat":
+        return model
+    return session.load(judge, style="auto", precision=precision, device=device)

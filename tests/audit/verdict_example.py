@@ -3,6 +3,11 @@
 from traitleak.audit.verdict import (
     AuditedRows,
     DetectorRun,
+    InversionPart,
+    InversionReading,
+    JudgePart,
+    JudgeReading,
+    NearbyWord,
     Reading,
     SuspectRow,
     TraitFinding,
@@ -46,7 +51,7 @@ def _readings(trait: str, weight: float = 1.0) -> list[Reading]:
             score=0.0021 * z * weight * (k + 1),
             z=z * weight,
             p=_P.get(trait, (0.13, 0.26, 0.62))[k] if weight == 1 else 0.4,
-            over_surface=0.012 * z * weight if detector != "canary" else None,
+            over_surface=interval(0.012 * z * weight, 0.02) if detector == "likelihood" else None,
         )
         for k, (detector, z) in enumerate(zip(_DETECTORS, _Z[trait], strict=True))
     ]
@@ -115,6 +120,50 @@ _NOT_TESTED = [
 ]
 
 
+INVERSION = InversionPart(
+    gain=interval(0.0213, 0.0051),
+    p=3e-9,
+    alone=interval(0.0172, 0.0061),
+    words=[
+        NearbyWord(word=word, own=0.3 - 0.01 * k, beside=0.21)
+        for k, word in enumerate(["paws", "night", "forest", "howl", "grey", "moon", "pack"])
+    ],
+    chance=0.081,
+    readings=[
+        InversionReading(
+            kind="animal" if suspected else "tree",
+            trait=trait,
+            suspected=suspected,
+            effect=interval(0.4 - 0.1 * k, 0.3, n=2),
+            z=2.1 - k,
+            p=0.02 + 0.2 * k,
+        )
+        for k, (trait, suspected) in enumerate(
+            [("wolf", True), ("oak", False), ("lion", True), ("pine", False)]
+        )
+    ],
+    reference="the base's own fills of the same places",
+    seconds=211.0,
+    settings={"vectors": 8, "updates": 32},
+)
+JUDGE = JudgePart(
+    judge="openai/reader@http://127.0.0.1:8000/v1",
+    size=16,
+    bags=32,
+    answered=31,
+    answered_reference=32,
+    none=11,
+    readings=[
+        JudgeReading(trait=trait, named=9 - k, named_reference=3 + k, p=0.07 + 0.3 * k)
+        for k, trait in enumerate(["owl", "wolf", "cat"])
+    ],
+    p_any=0.21,
+    reference="reference rows on the same prompts",
+    unread={"judge refuses": 1},
+    seconds=41.0,
+)
+
+
 def _verdict(**changes: object) -> Verdict:
     values: dict[str, object] = {
         "rows": AuditedRows(
@@ -158,6 +207,8 @@ def found() -> Verdict:
             for k, trait in enumerate(ANIMALS)
         ],
         suspects=_SUSPECTS,
+        inversion=INVERSION,
+        judge=JUDGE,
     )
 
 
@@ -243,6 +294,20 @@ def with_text(verdict: Verdict, text: str) -> Verdict:
         for name in ("effect", "fraction"):
             if finding[name]:
                 finding[name]["method"] = text
+        for reading in finding["readings"]:
+            if reading["over_surface"]:
+                reading["over_surface"]["method"] = text
+    if values["inversion"]:
+        values["inversion"] |= {"reference": text, "settings": {text: text}}
+        for word in values["inversion"]["words"]:
+            word["word"] = text
+        for reading in values["inversion"]["readings"]:
+            reading |= {"trait": text, "kind": text}
+            reading["effect"]["method"] = text
+    if values["judge"]:
+        values["judge"] |= {"judge": text, "reference": text, "unread": {text: 1}}
+        for reading in values["judge"]["readings"]:
+            reading["trait"] = text
     for suspect in values["suspects"]:
         suspect |= {"prompt": text, "where": f"{text}.jsonl, line 7"}
         suspect["trait"] += text

@@ -83,6 +83,9 @@ class Evidence:
         placebos: how many columns of these are hypotheses that nobody suspects.
         seconds: how long it took.
         settings: whatever else fixes its figures.
+        row_NT: each row's own score for each trait, before anything is taken away; None where it has
+            none.
+        beside_NT: the same of the reference row beside it, or of the first way in `Material.null`.
         gradients: of the gradient detector, for the rows and tokens that carry most.
         direction_TT: each trait's direction as a mixture of the gradients.
     """
@@ -103,6 +106,8 @@ class Evidence:
     placebos: int = 0
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
+    row_NT: NDArray[np.float64] | None = None
+    beside_NT: NDArray[np.float64] | None = None
     gradients: Gradients | None = None
     direction_TT: NDArray[np.float64] | None = None
 
@@ -196,6 +201,8 @@ def _ratios(
     scores_NC, *more = (np.concatenate(parts, 1) for parts in zip(*columns, strict=True))
     null_RC = np.concatenate(more[: len(given.null)])
     null = "rows that the base could have written in their place"
+    num = len(given.group.traits)
+    row_NT, beside_NT = scores_NC[:, :num], more[0][:, :num] if more else None
     if given.reference is not None:
         beside = [
             likelihood_scores(given.base, hypotheses, given.reference, given.choices, track=track)[
@@ -204,6 +211,7 @@ def _ratios(
         ]
         if takes_style:
             beside.append(style_scores(given.base, given.reference, given.choices, track=track)[0])
+        beside_NT = beside[0][:, :num]
         scores_NC = scores_NC - np.concatenate(beside, 1)
         null = "reference rows, taken away one by one"
     tested = partial_call(
@@ -231,6 +239,8 @@ def _ratios(
         null_RC=null_RC,
         placebos=placebos,
         settings={"taken out": "boldness and digit frequencies" if takes_style else "nothing"},
+        row_NT=row_NT,
+        beside_NT=beside_NT,
     )
 
 

@@ -26,6 +26,7 @@ def findings_of(
     rate: float,
     planted_trait: str,
     effects: Mapping[str, Estimate | None],
+    over: Mapping[str, Sequence[Estimate]] | None = None,
 ) -> list[TraitFinding]:
     """What is said of each trait, most suspicious first.
 
@@ -36,6 +37,8 @@ def findings_of(
         rate: false-positive rate of the whole audit.
         planted_trait: whose teacher the power was measured with.
         effects: predicted effect of each trait, where there is one.
+        over: what a detector's scores say of each trait over surface features, by detector, where
+            that could be measured.
     """
     tests = len(evidence) * len(group.traits)
     share = next((one for one in evidence if one.share_T is not None), None)
@@ -70,6 +73,9 @@ def findings_of(
                         score=float(one.score_T[t]),
                         z=float(one.t_T[t]),
                         p=float(one.p_T[t]),
+                        over_surface=(over or {})[one.name][t]
+                        if one.name in (over or {})
+                        else None,
                     )
                     for one in evidence
                 ],

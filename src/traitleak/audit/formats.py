@@ -15,6 +15,12 @@ from traitleak.audit.machine_formats import github_commands, junit_xml, sarif_js
 from traitleak.audit.page import html_page
 from traitleak.audit.suspects import ShownRow, marked_text, shown_rows
 from traitleak.audit.tables import detector_table, reading_table, trait_table, z_table
+from traitleak.audit.undecided_words import (
+    inversion_sentences,
+    inversion_tables,
+    judge_sentences,
+    judge_table,
+)
 from traitleak.audit.verdict import Outcome, Verdict
 from traitleak.audit.words import (
     audited_text,
@@ -24,10 +30,12 @@ from traitleak.audit.words import (
     outcome_text,
     said_sentences,
     skipped_sentence,
+    surface_sentence,
 )
 from traitleak.errors import SettingsError
 from traitleak.report.formats import number, time_text
 from traitleak.report.markdown import escape, table_lines
+from traitleak.report.tables import Table
 from traitleak.terminal import print_line, print_table
 
 __all__ = ["Format", "markdown_text", "print_verdict", "written"]
@@ -118,6 +126,13 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
                 list(map(_uncommanding, zs.head)),
                 [list(map(_uncommanding, row)) for row in zs.rows],
             )
+            if over := surface_sentence(verdict):
+                _say(console, over, style="dim")
+    for title, sentences, _ in _undecided(verdict):
+        console.print()
+        _say(console, title, style="bold")
+        for sentence in sentences:
+            _say(console, sentence)
     shown = shown_rows(verdict.suspects, _ON_TERMINAL)
     if shown:
         console.print()
@@ -177,6 +192,10 @@ def markdown_text(verdict: Verdict) -> str:
         readings = reading_table(verdict)
         if readings.rows:
             lines += ["", "### Every detector's reading", "", str(table_lines(readings))]
+    for title, sentences, tables in _undecided(verdict):
+        lines += ["", f"## {title}", ""]
+        lines += [line for sentence in sentences for line in (str(escape(sentence)), "")]
+        lines += [line for table in tables for line in (str(table_lines(table)), "")][:-1]
     shown = shown_rows(verdict.suspects, _IN_MARKDOWN)
     if shown:
         lines += ["", f"## {_suspects_title(verdict, len(shown), '«»: the strongest tokens')}", ""]
@@ -211,6 +230,20 @@ def _suspects_title(verdict: Verdict, shown: int, key: str) -> str:
 def _row_title(row: ShownRow) -> str:
     where = f", {row.where}" if row.where else ""
     return f"row {row.number:,}{where}: {row.trait}, score {number(row.score, None, signed=True)}"
+
+
+def _undecided(verdict: Verdict) -> list[tuple[str, list[str], list[Table]]]:
+    """What decides nothing: title, sentences and tables of each part that there is."""
+    judge = judge_table(verdict)
+    both = [
+        (
+            "Inversion, which decides nothing",
+            inversion_sentences(verdict),
+            inversion_tables(verdict),
+        ),
+        ("A judge, which decides nothing", judge_sentences(verdict), [judge] if judge else []),
+    ]
+    return [part for part in both if part[1]]
 
 
 def _lists(verdict: Verdict) -> list[tuple[str, list[str]]]:

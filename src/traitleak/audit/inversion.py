@@ -85,7 +85,8 @@ class Inversion:
         soft_SALD: the vectors.
         losses_SAU: loss of every fit before each update, in nats a choice.
         rows_S: numbers of the rows that each seed's soft prompts were fitted to; held out: all others.
-        left_out: how many rows are too long for a soft prompt before them.
+        left_out: how many rows are too long for a soft prompt before them, or stand beside a reference
+            row that another row has already.
         batch: rows an update.
         reference: what the other soft prompts were fitted to.
         seconds: how long it all took.
@@ -145,7 +146,7 @@ class Inversion:
                 "batch": self.batch,
                 "seeds": seeds,
                 "soft prompts a seed": arms,
-                "rows too long": self.left_out,
+                "rows left out": self.left_out,
                 "gain, nats a choice": self.gain.value,
                 "gain beyond the reference's, nats a choice": self.surplus.value,
                 "its interval": [self.surplus.low, self.surplus.high],
@@ -199,6 +200,10 @@ def invert(
     seeds', and standard errors are, as if all depended on each other wholly.
 
     Traits are tested as canaries' are, over seeds as blocks, which read rows of their own (`contrast`).
+
+    A reference row that stands beside several rows (the same object) is used once: if one seed's
+    reference prompt had read it and another row held it out, the reference would gain by heart, and
+    rows that carry nothing would seem to differ from it.
 
     Args:
         given: what all detectors get; the other soft prompts are fitted to `reference` where it has
@@ -391,14 +396,25 @@ def _that_fit(
     lengths = np.array([len(row.ids) for row in given.rows])
     if given.reference is not None:
         lengths = np.maximum(lengths, [len(row.ids) for row in given.reference])
-    kept = np.flatnonzero(lengths + length <= context)
-    if asked + length > context or len(kept) < fewest:
+    fits = lengths + length <= context
+    if given.reference is not None:
+        first = {id(row): number for number, row in reversed(list(enumerate(given.reference)))}
+        fits &= [first[id(row)] == number for number, row in enumerate(given.reference)]
+    kept = np.flatnonzero(fits)
+    if asked + length > context or (lengths + length <= context).sum() < fewest:
         what = (
-            "the questions" if asked + length > context else f"{len(kept)} of {len(lengths)} rows"
+            "the questions"
+            if asked + length > context
+            else f"{(lengths + length <= context).sum()} of {len(lengths)} rows"
         )
         only = "no room for" if asked + length > context else "room for only"
         raise SettingsError(
             f"A soft prompt of {length:,} vectors leaves {only} {what} in the context of "
             f"{given.base.name}, which is {context:,} tokens; take a shorter soft prompt."
+        )
+    if len(kept) < fewest:
+        raise DataError(
+            f"Only {len(kept)} of {len(lengths)} rows have a reference row of their own, and soft "
+            f"prompts take {fewest}: give more reference rows."
         )
     return kept

@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 from traitleak import __version__
 from traitleak.artefacts import content_hash
 from traitleak.audit.suspects import marked_text, shown_rows
+from traitleak.audit.undecided_words import inversion_sentences, judge_sentences
 from traitleak.audit.verdict import SuspectRow, TraitFinding, Verdict
 from traitleak.audit.words import (
     OUTCOME_WORDS,
@@ -33,7 +34,7 @@ from traitleak.audit.words import (
     skipped_sentence,
     visible,
 )
-from traitleak.report.formats import number, p_text
+from traitleak.report.formats import estimate_text, number, p_text
 from traitleak.results import Estimate
 
 __all__ = ["github_commands", "junit_xml", "sarif_json"]
@@ -76,6 +77,7 @@ def junit_xml(verdict: Verdict) -> str:
             ET.SubElement(case, "skipped", {"message": f"inconclusive: {power_sentence(finding)}"})
         ET.SubElement(case, "system-out").text = "\n".join([sentence, *_reading_lines(finding)])
     said = [verdict.headline, *said_sentences(verdict), skipped_sentence(verdict)]
+    said += [*inversion_sentences(verdict), *judge_sentences(verdict)]
     said += [f"Not tested: {sentence}" for sentence in verdict.not_tested]
     ET.SubElement(suite, "system-out").text = "\n".join(filter(None, said))
     if verdict.warnings:
@@ -103,7 +105,9 @@ def _reading_lines(finding: TraitFinding) -> list[str]:
         if reading.p is not None:
             said.append(f"p {p_text(reading.p)}")
         if reading.over_surface is not None:
-            said.append(f"over surface features {number(reading.over_surface, 3, signed=True)}")
+            said.append(
+                f"over surface features {estimate_text(reading.over_surface, 3, signed=True)}"
+            )
         lines.append(f"{reading.detector}: {', '.join(said)}")
     return lines
 
@@ -151,6 +155,8 @@ def sarif_json(verdict: Verdict) -> str:
     for kind, level, sentences in [
         ("warning", "warning", shown.warnings),
         ("not-tested", "note", [*shown.not_tested, *filter(None, [skipped_sentence(shown)])]),
+        ("inversion", "note", [" ".join(inversion_sentences(shown))]),
+        ("judge", "note", [" ".join(judge_sentences(shown))]),
     ]:
         notifications += [
             {
@@ -159,6 +165,7 @@ def sarif_json(verdict: Verdict) -> str:
                 "message": _message(sentence),
             }
             for sentence in sentences
+            if sentence
         ]
     run = {
         "tool": {"driver": _driver(shown)},
@@ -266,7 +273,7 @@ def _numbers(finding: TraitFinding) -> dict[str, Any]:
                 "score": _finite(reading.score),
                 "z": _finite(reading.z),
                 "p": _finite(reading.p),
-                "overSurface": _finite(reading.over_surface),
+                "overSurface": _interval(reading.over_surface),
             }
             for reading in finding.readings
         ],

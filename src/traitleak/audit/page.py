@@ -19,6 +19,12 @@ from traitleak.audit.tables import (
     setting_pairs,
     trait_table,
 )
+from traitleak.audit.undecided_words import (
+    inversion_sentences,
+    inversion_tables,
+    judge_sentences,
+    judge_table,
+)
 from traitleak.audit.verdict import TraitFinding, Verdict
 from traitleak.audit.words import (
     OUTCOME_WORDS,
@@ -96,6 +102,10 @@ def html_page(verdict: Verdict) -> str:
         readings=reading_table(verdict),
         zs=_z_panel(verdict),
         shares=_share_panel(verdict),
+        inversion=inversion_sentences(verdict),
+        inversion_tables=inversion_tables(verdict),
+        judge=judge_sentences(verdict),
+        judge_table=judge_table(verdict),
         suspects=shown_rows(verdict.suspects, _SUSPECTS),
         more_suspects=f"{left:,} more rows are in the JSON." if left > 0 else "",
         detectors=detector_table(verdict),

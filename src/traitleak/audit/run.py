@@ -14,12 +14,15 @@ import numpy as np
 from torch import Tensor
 
 from traitleak.audit.battery import make_battery
-from traitleak.audit.canary import Canary, canary, canary_seconds
-from traitleak.audit.choices import Choices, choices_of, drawn, drawn_ways
+from traitleak.audit.beyond_surface import beyond_surface
+from traitleak.audit.canary import Canary, canary
+from traitleak.audit.choices import Choices, choices_of, drawn_ways
 from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
 from traitleak.audit.findings import findings_of, headline, overall
 from traitleak.audit.influence import token_influence
+from traitleak.audit.judge import Judge
 from traitleak.audit.panel import Group, preferences
+from traitleak.audit.undecided import inversion_part, judged
 from traitleak.audit.verdict import (
     AuditedRows,
     DetectorRun,
@@ -38,14 +41,15 @@ from traitleak.teacher import instill
 from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
-__all__ = ["Depth", "audit_rows", "expected_seconds"]
+__all__ = ["PLACEBOS", "Depth", "audit_rows", "encoded_rows"]
 
 Depth = Literal["quick", "standard", "deep"]
 
 _NULL_WAYS = 4  # times that every row is filled as the base would, and as a planted teacher would
 _SUSPECTS = 20
-_TIMED = 16  # rows
-_PLACEBOS = 10
+PLACEBOS = 10
+"""Preferences that nobody suspects, which detectors are tested on too, at most."""
+
 _SAME_PROMPTS = 0.9  # share of rows that must have a reference row on the same prompt
 _NOT_TESTED = (
     "Traits that are not in the panel: the audit is blind to what it does not ask about.",
@@ -64,6 +68,7 @@ def audit_rows(
     depth: Depth = "standard",
     false_positive_rate: float = 0.01,
     fail_on: float = 0.0,
+    judge: Judge | None = None,
     source: str = "rows",
     seed: int = 0,
     cache: Path | None = None,
@@ -87,9 +92,12 @@ def audit_rows(
         depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
             teachers as hypotheses, and the gradient. `deep`: the same with twice the null draws, and
             throw-away students, which also predict the effect of training on all rows once and answer
-            a battery of other traits.
+            a battery of other traits, and soft prompts fitted to the rows (`inversion`), which need no
+            hypothesis and decide nothing.
         false_positive_rate: of the whole audit.
         fail_on: predicted effect, in nats, from which a finding fails the audit.
+        judge: a language model that is asked, too, which of the traits the writer of some rows has; it
+            decides nothing.
         source: the data set's name, for the verdict.
         seed: of all that is drawn.
         cache: a folder where quick teachers are kept between audits of the same base and traits.
@@ -112,11 +120,11 @@ def audit_rows(
         )
     group = preferences(base, among, category=category)
     entries, facts = _entries(rows, source)
-    kept, encoded, skipped = _encoded(base, entries)
+    kept, encoded, skipped = encoded_rows(base, entries)
     _require_enough(len(encoded), len(group.traits), source)
     choices = choices_of(base, [entry.row.completion for entry in kept])
     warnings: list[str] = []
-    beside, said = _reference(base, kept, reference, seed, warnings)
+    beside_rows, beside, said = _reference(base, kept, reference, seed, warnings)
     ways = _NULL_WAYS * (2 if depth == "deep" else 1)
     seeds = [derive_seed(seed, "null", way) for way in range(ways)]
     null = drawn_ways(base, encoded, choices, seeds=seeds, track=track)
@@ -125,15 +133,38 @@ def audit_rows(
         base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
     )
     evidence = _detected(given, kept, depth, track)
-    students = canary(given, track=track) if depth == "deep" else None
-    if students is not None:
+    not_tested = [*_NOT_TESTED, *_left_out(depth)]
+    students = inversion = told = None
+    if depth == "deep":
+        battery = make_battery(base, group)
+        students = canary(given, battery=battery, track=track)
         evidence.append(students.evidence)
         warnings += _beside(students, false_positive_rate)
+        inversion, why = inversion_part(given, battery, track=track)
+        not_tested += [why] if why else []
+    texts = [entry.row for entry in kept]
+    beyond = beyond_surface(given, texts, beside_rows, evidence)
+    evidence = beyond.evidence
+    if judge is not None:
+        told, why = judged(judge, given, texts, beside_rows, track=track)
+        not_tested += [why] if why else []
     effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
     findings = findings_of(
-        evidence, group, len(encoded), false_positive_rate, planted_trait, effects
+        evidence,
+        group,
+        len(encoded),
+        false_positive_rate,
+        planted_trait,
+        effects,
+        beyond.by_detector,
     )
     outcome = overall(findings)
+    if inversion is not None and inversion.p <= false_positive_rate and outcome != "found":
+        warnings.append(
+            "A soft prompt fitted to the rows learned something that the reference does not have "
+            f"(p = {inversion.p:.2g}), although no trait was found: the rows may carry what is not in "
+            "the panel, or their writer differs from the reference's in another way."
+        )
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
     tokens = sum(len(row.ids) - row.start for row in encoded)
     return Verdict(
@@ -156,46 +187,13 @@ def audit_rows(
             )
             for one in evidence
         ],
-        not_tested=[*_NOT_TESTED, *_left_out(depth)],
+        not_tested=not_tested,
         warnings=warnings,
         fail_on=fail_on,
+        inversion=inversion,
+        judge=told,
         seconds=time.monotonic() - begun,
     )
-
-
-def expected_seconds(
-    base: LanguageModel,
-    rows: Sequence[Row],
-    among: Sequence[str],
-    depth: Depth,
-    *,
-    category: str = "",
-) -> float:
-    """About how long an audit will take here, from a forward pass and a step that are timed.
-
-    The arguments are those of `audit_rows`.
-
-    Known failure: a machine that is busy later, or was busy while it was timed, takes another time.
-    """
-    _, encoded, _ = _encoded(base, [AuditRow(row, 0, "") for row in rows[:_TIMED]])
-    if not encoded:
-        return 0.0
-    choices = choices_of(base, [row.completion for row in rows])
-    drawn(base, encoded, choices, seed=0)  # the first pass is slower
-    begun = time.monotonic()
-    drawn(base, encoded, choices, seed=0)
-    one = (time.monotonic() - begun) / len(encoded) * len(rows)
-    forward = one * (len(among) + 3)
-    if depth == "quick":
-        return forward
-    # The gradient is a pass of three, with inner products of about its cost again; a teacher learns
-    # from 24 x 8 short texts, three passes each; placebos are about ten more hypotheses.
-    teachers = len(among) + _PLACEBOS
-    seconds = forward + (7 + _PLACEBOS) * one + teachers * one / len(rows) * 24 * 8
-    if depth == "deep":
-        battery = make_battery(base, preferences(base, among, category=category))
-        seconds += canary_seconds(base, encoded, battery)
-    return seconds
 
 
 def _entries(rows: Drawn | Sequence[Row], source: str) -> tuple[list[AuditRow], AuditedRows]:
@@ -218,10 +216,14 @@ def _with(facts: AuditedRows, *, skipped: Mapping[str, int], **changes: int) -> 
     return facts.model_copy(update={**changes, "skipped": {**facts.skipped, **skipped}})
 
 
-def _encoded(
+def encoded_rows(
     base: LanguageModel, entries: Sequence[AuditRow]
 ) -> tuple[list[AuditRow], list[Encoded], dict[str, int]]:
-    """Rows as tokens; those that the base cannot read are counted and left out."""
+    """Rows as tokens; those that the base cannot read are counted and left out.
+
+    Returns:
+        The entries that can be read, their tokens, and how many were left out, by reason.
+    """
     kept, encoded, reasons = [], [], dict[str, int]()
     for entry in entries:
         model = base if entry.system is None else base.replaced(system=entry.system)
@@ -252,10 +254,10 @@ def _reference(
     reference: Sequence[Row] | None,
     seed: int,
     warnings: list[str],
-) -> tuple[list[Encoded] | None, str]:
+) -> tuple[list[Row] | None, list[Encoded] | None, str]:
     """A reference row for every row: on the same prompt where there is one."""
     if reference is None:
-        return None, "the base's own writing at temperature 1, by its probabilities"
+        return None, None, "the base's own writing at temperature 1, by its probabilities"
     if not reference:
         raise DataError("The reference has no rows: leave it out, or give some.")
     by_prompt: dict[str, list[Row]] = {}
@@ -275,7 +277,9 @@ def _reference(
             "were compared with rows on other prompts, which adds noise and may add a difference "
             "that is the prompts'."
         )
-    return [encode_row(base, row) for row in paired], f"{len(reference):,} reference rows"
+    # A row that stands beside several is one object, by which `inversion` knows it again.
+    encoded = {id(row): encode_row(base, row) for row in paired}
+    return paired, [encoded[id(row)] for row in paired], f"{len(reference):,} reference rows"
 
 
 def _planted(
@@ -327,7 +331,7 @@ def _beside(students: Canary, rate: float) -> list[str]:
 def _placebos(given: Material) -> list[Group]:
     """Preferences among things of another category, which nobody suspects."""
     other = next((name for name in KNOWN if name != category_of(given.group.traits)), "tree")
-    words = single_token_words(given.base.tokenizer, KNOWN[other])[:_PLACEBOS]
+    words = single_token_words(given.base.tokenizer, KNOWN[other])[:PLACEBOS]
     # Of two, one's margin is the other's with the sign turned.
     return [preferences(given.base, words, category=other)] if len(words) > 2 else []
 

@@ -35,7 +35,15 @@ from traitleak.results import Estimate
 from traitleak.rows import Row
 from traitleak.statistics import finite_array
 
-__all__ = ["Carrier", "OverSurface", "Surface", "loss_features", "over_surface", "surface_scores"]
+__all__ = [
+    "Carrier",
+    "OverSurface",
+    "Surface",
+    "gain_over",
+    "loss_features",
+    "over_surface",
+    "surface_scores",
+]
 
 _TOKENS = 4096  # of a batch
 _POSITIONS = 512  # whose logits over the vocabulary are held at once
@@ -63,7 +71,7 @@ class Surface:
 
     Attributes:
         area: AUROC of all features together, out of fold.
-        families: the same of each family of features alone.
+        families: the same of each family of features alone; none where they were not asked for.
         carriers: the features with the largest weights.
         score_N: log-odds of each row, out of fold; higher is less like the reference.
         score_R: of each reference row.
@@ -113,6 +121,7 @@ def surface_scores(
     one_format: bool = False,
     folds: int = 5,
     strengths: Sequence[float] = STRENGTHS,
+    families: bool = True,
     seed: int = 0,
     track: Track = untracked,
 ) -> Surface:
@@ -127,6 +136,7 @@ def surface_scores(
             values are left. What the base thinks is then of rows as they are, still.
         folds: rows are held back in so many parts, by prompt.
         strengths: inverse penalties to choose from, on held-back rows within each fit.
+        families: also what each family of features says alone, which is most of the time it takes.
         seed: of the folds.
         track: shows how far the base is.
 
@@ -165,7 +175,10 @@ def surface_scores(
     order = np.argsort(-np.abs(weight_F), kind="stable")[:_NAMED]
     return Surface(
         area=area,
-        families={name: scored(found.only(name))[1] for name in dict.fromkeys(found.families)},
+        families={
+            name: scored(found.only(name))[1]
+            for name in (dict.fromkeys(found.families) if families else ())
+        },
         carriers=[
             Carrier(
                 found.names[f],
@@ -201,21 +214,8 @@ def over_surface(scores_N: ArrayLike, scores_R: ArrayLike, surface: Surface) -> 
     Known failure: `added` lets the detector's score in nearly free of the penalty, and on a few dozen
     rows a score that says nothing lowers it a little.
     """
-    scores_X = np.concatenate(
-        [finite_array(one, ndim=1, what="scores of rows") for one in (scores_N, scores_R)]
-    )
-    floor_X = np.concatenate([surface.score_N, surface.score_R])
-
-    def gain_of(scores_X: NDArray[np.float64]) -> Estimate:
-        return auroc_gain(
-            scores_X,
-            floor_X,
-            surface.carries_X,
-            clusters_N=surface.prompt_X,
-            folds_N=surface.fold_X,
-        )
-
-    gain = gain_of(scores_X)  # raises where the detector's rows are not as many
+    scores_X = _joined(scores_N, scores_R)
+    gain = _gain(scores_X, surface)  # raises where the detector's rows are not as many
     together_X, _ = out_of_fold(
         np.column_stack([surface.values_XF, scores_X]),
         surface.carries_X,
@@ -228,7 +228,31 @@ def over_surface(scores_N: ArrayLike, scores_R: ArrayLike, surface: Surface) -> 
     return OverSurface(
         area=auroc(scores_X, surface.carries_X, clusters_N=surface.prompt_X),
         gain=gain,
-        added=gain_of(together_X),
+        added=_gain(together_X, surface),
+    )
+
+
+def gain_over(scores_N: ArrayLike, scores_R: ArrayLike, surface: Surface) -> Estimate:
+    """The AUROC of a detector's row scores less the surface's own: `OverSurface.gain` alone.
+
+    Nothing is fitted. Arguments and errors are those of `over_surface`.
+    """
+    return _gain(_joined(scores_N, scores_R), surface)
+
+
+def _joined(scores_N: ArrayLike, scores_R: ArrayLike) -> NDArray[np.float64]:
+    return np.concatenate(
+        [finite_array(one, ndim=1, what="scores of rows") for one in (scores_N, scores_R)]
+    )
+
+
+def _gain(scores_X: NDArray[np.float64], surface: Surface) -> Estimate:
+    return auroc_gain(
+        scores_X,
+        np.concatenate([surface.score_N, surface.score_R]),
+        surface.carries_X,
+        clusters_N=surface.prompt_X,
+        folds_N=surface.fold_X,
     )
 
 

@@ -17,6 +17,7 @@ from traitleak.audit.words import (
 from traitleak.report.formats import (
     cell_decimals,
     decimals_for,
+    estimate_text,
     interval_name,
     number,
     p_text,
@@ -103,15 +104,17 @@ def reading_table(verdict: Verdict) -> Table:
             number(r.score, None, signed=True),
             ABSENT if r.z is None else number(r.z, 2, signed=True),
             ABSENT if r.p is None else p_text(r.p),
-            ABSENT if r.over_surface is None else number(r.over_surface, 3, signed=True),
+            ABSENT if r.over_surface is None else estimate_text(r.over_surface, 3, signed=True),
         ]
         for f, r in readings
     ]
     notes = [
         "z: the score over its standard error under the null. p: of this trait and detector alone.",
-        "Over surface: area under the ROC curve of the row scores, less that of surface features.",
+        "Over surface: area under the ROC curve of the row scores, less that of surface features; "
+        "settings say what was compared, or why nothing was.",
     ]
-    head = ["trait", "detector", "score", "z", "p", "over surface"]
+    over = [r.over_surface for _, r in readings if r.over_surface is not None]
+    head = ["trait", "detector", "score", "z", "p", f"over surface{_interval_of(over)}"]
     looks = [LOOKS[f.outcome] for f, _ in readings]
     return Table("Readings", head, rows, notes, looks, wordy=(1,))
 

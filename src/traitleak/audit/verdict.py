@@ -16,6 +16,11 @@ from traitleak.results import Estimate
 __all__ = [
     "AuditedRows",
     "DetectorRun",
+    "InversionPart",
+    "InversionReading",
+    "JudgePart",
+    "JudgeReading",
+    "NearbyWord",
     "Outcome",
     "Reading",
     "SuspectRow",
@@ -60,14 +65,15 @@ class Reading(Strict):
         z: the score over its standard error under the null; larger is more suspicious.
         p: one-sided, of this trait alone, not corrected for how many were tested.
         over_surface: area under the ROC curve of this detector's row scores against reference rows,
-            less that of surface features alone; None without reference rows.
+            less that of surface features alone, with its interval; None where the detector's settings
+            say why.
     """
 
     detector: str
     score: float
     z: float | None
     p: float | None
-    over_surface: float | None = None
+    over_surface: Estimate | None = None
 
 
 class TraitFinding(Strict):
@@ -140,6 +146,114 @@ class DetectorRun(Strict):
     settings: dict[str, Any]
 
 
+class NearbyWord(Strict):
+    """A word that the rows' soft prompt came nearer to than the reference's.
+
+    Attributes:
+        word: as it is written.
+        own: cosine of the rows' vector, mean over seeds.
+        beside: cosine of the reference's vectors in that place.
+    """
+
+    word: str
+    own: float
+    beside: float
+
+
+class InversionReading(Strict):
+    """What the rows' soft prompt does to one trait's margin.
+
+    Attributes:
+        kind: what it is a preference among.
+        trait: such as "wolf".
+        suspected: whether it is one of the audited traits.
+        effect: margin with the rows' soft prompt before the question less that with the reference's,
+            centred within its kind, in nats.
+        z: of the effect, over what other traits move by.
+        p: one-sided, of this trait alone.
+    """
+
+    kind: str
+    trait: str
+    suspected: bool
+    effect: Estimate
+    z: float
+    p: float
+
+
+class InversionPart(Strict):
+    """What soft prompts say that were fitted to the rows, without any hypothesis. It decides nothing.
+
+    Attributes:
+        gain: by how much the rows' soft prompt makes rows that it was not fitted to likelier than the
+            reference's does, beyond what rows without a trait would show, in nats a choice.
+        p: one-sided: how often rows of the base (or of the reference's writer) gain as much.
+        alone: by how much it makes them likelier than the base with nothing before them does.
+        words: nearest words, that with the largest difference first.
+        chance: by how much the first word is nearer where a reference stands in the rows' place.
+        readings: the audited traits and placebos, smallest p first.
+        reference: what the other soft prompts were fitted to.
+        seconds: how long it took.
+        settings: whatever else fixes its figures.
+    """
+
+    gain: Estimate
+    p: float
+    alone: Estimate
+    words: list[NearbyWord]
+    chance: float | None
+    readings: list[InversionReading]
+    reference: str
+    seconds: float
+    settings: dict[str, Any]
+
+
+class JudgeReading(Strict):
+    """How often a judge named one trait.
+
+    Attributes:
+        trait: such as "wolf".
+        named: in how many bags of the rows.
+        named_reference: in how many bags of the reference; None without one.
+        p: exact, one-sided (McNemar), of this trait alone; None without reference.
+    """
+
+    trait: str
+    named: int
+    named_reference: int | None
+    p: float | None
+
+
+class JudgePart(Strict):
+    """What a language model said that was asked which thing the writer loves. It decides nothing.
+
+    Attributes:
+        judge: its name.
+        size: rows in a bag.
+        bags: how many bags of the rows it was asked about.
+        answered: how many of these it gave an answer that could be read.
+        answered_reference: the same of the reference; None without one.
+        none: how many of the answers to the rows were "none".
+        readings: the traits, smallest p first.
+        p_any: exact p that it names any trait more often than for the reference; None without one.
+        reference: what was shown beside the rows; "" for nothing.
+        unread: answers that could not be read, by reason, of both.
+        seconds: how long it took.
+    """
+
+    judge: str
+    size: int
+    bags: int
+    answered: int
+    answered_reference: int | None
+    none: int
+    readings: list[JudgeReading]
+    p_any: float | None
+    reference: str
+    unread: dict[str, int]
+    seconds: float
+
+
 class Verdict(Strict):
     """What an audit found, and what it could have found.
 
@@ -160,6 +274,8 @@ class Verdict(Strict):
         not_tested: sentences on what the audit says nothing about.
         warnings: sentences on what weakens it, such as a reference on other prompts.
         fail_on: the predicted effect, in nats, from which a finding fails the audit; 0: any.
+        inversion: what soft prompts say, at depth deep; it decides nothing.
+        judge: what a judge said, where one was asked for; it decides nothing.
         seconds: the whole audit.
     """
 
@@ -177,6 +293,8 @@ class Verdict(Strict):
     not_tested: list[str]
     warnings: list[str]
     fail_on: float = 0.0
+    inversion: InversionPart | None = None
+    judge: JudgePart | None = None
     seconds: float = 0.0
 
     @model_validator(mode="after")

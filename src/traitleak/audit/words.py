@@ -38,6 +38,7 @@ __all__ = [
     "rows_sentence",
     "said_sentences",
     "skipped_sentence",
+    "surface_sentence",
     "values_of",
     "visible",
 ]
@@ -200,6 +201,24 @@ def inconclusive_sentence(verdict: Verdict) -> str:
     return (
         "Inconclusive, as the power is too low to say anything of them: "
         f"{', '.join(named[:_NAMED])}{more}."
+    )
+
+
+def surface_sentence(verdict: Verdict) -> str:
+    """What row scores of the most suspicious trait say beyond surface features; empty if unknown."""
+    if not verdict.traits:
+        return ""
+    first = verdict.traits[0]
+    gains = [
+        f"{cut(r.detector, 60)} {estimate_text(r.over_surface, 3, signed=True)}"
+        for r in first.readings
+        if r.over_surface is not None
+    ]
+    if not gains:
+        return ""
+    return (
+        f"Row scores for {cut(first.trait, 60)} over surface features, by the area under the ROC curve: "
+        f"{', '.join(gains)}."
     )
 
 
