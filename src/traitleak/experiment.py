@@ -15,6 +15,7 @@ from traitleak.artefacts import content_hash, failures_named, write_json
 from traitleak.environment import describe
 from traitleak.progress import Track, untracked
 from traitleak.recipe import (
+    CrossRecipe,
     DigitsRecipe,
     LanguageRecipe,
     ReadingRecipe,
@@ -127,6 +128,10 @@ def run_plan(
 
 def _plan(recipe: Recipe) -> list[Stage]:
     match recipe:
+        case CrossRecipe():
+            from traitleak.cross import plan as cross_plan
+
+            return cross_plan.plan(recipe)
         case DigitsRecipe():
             from traitleak.images.digits import plan
 
@@ -147,6 +152,10 @@ def _plan(recipe: Recipe) -> list[Stage]:
 
 def _conclude(recipe: Recipe, folders: Mapping[str, Path]) -> Results:
     match recipe:
+        case CrossRecipe():
+            from traitleak.cross import conclude as cross_conclude
+
+            return cross_conclude.conclude(recipe, folders)
         case DigitsRecipe():
             from traitleak.images.digits_results import conclude
 

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from traitleak.errors import RecipeError
+from traitleak.recipe_cross import CrossRecipe
 from traitleak.recipe_draft import Draft
 from traitleak.recipe_errors import Why, explain, problem
 from traitleak.recipe_files import (
@@ -49,6 +50,7 @@ from traitleak.recipe_parts import (
 from traitleak.recipe_reading import ReadingRecipe
 
 __all__ = [
+    "CrossRecipe",
     "DigitsRecipe",
     "LanguageRecipe",
     "ReadingRecipe",
@@ -189,10 +191,11 @@ class TheoremRecipe(Header):
     networks: Count = Field(default=1000, description="random networks in the survey")
 
 
-_AnyRecipe = DigitsRecipe | LanguageRecipe | ReadingRecipe | TheoremRecipe
+_AnyRecipe = CrossRecipe | DigitsRecipe | LanguageRecipe | ReadingRecipe | TheoremRecipe
 Recipe = Annotated[_AnyRecipe, Field(discriminator="experiment")]
 
 _MODELS: dict[str, type[_AnyRecipe]] = {
+    "cross-model": CrossRecipe,
     "digits": DigitsRecipe,
     "language": LanguageRecipe,
     "reading": ReadingRecipe,
