@@ -243,6 +243,17 @@ def test_a_classifier_without_scikit_learn_is_left_out_with_the_reason(tmp_path,
     assert len(found.conditions) == 1
 
 
+def test_readers_that_need_more_rows_are_left_out_with_the_reason(tmp_path):
+    """With five pairs there is nothing to learn from, and the judge of two rows goes on."""
+    rows = written(tmp_path, pairs_of(5))
+    found = results(recipe(rows, ["judge", "labelled", "classifier"]), tmp_path)
+
+    said_why = dict(table(found, "Readers that were not tried").rows)
+    assert "6 are needed" in said_why["tiny: 2 labelled rows of each writer"]
+    assert "too few to halve" in said_why["classifier of values: bags of 8"]
+    assert [one.label for one in found.conditions] == ["tiny: which of two rows"]
+
+
 def refusal(error: type[TraitleakError], wanted: ReadingRecipe) -> str:
     """The sentence with which a plan is refused."""
     with pytest.raises(error) as caught:

@@ -48,6 +48,14 @@ def test_each_rule_is_applied_to_what_those_before_it_left():
     assert found[2].chief == {"format: banned number": 2}
 
 
+def test_a_list_that_was_cut_off_goes_with_the_format():
+    """A list in the format that its writer did not end is dropped for that."""
+    cut = [Row(0, "5,", " 1, 2", "wolf", finished=False), Row(1, "6,", " 1, 2", "wolf")]
+    (left,) = rising(rules_named(["format"], recipe(), BASE), cut, [])
+
+    assert (left.trait, left.chief) == (1, {"unfinished": 1})
+
+
 def test_banned_numbers_can_be_ones_own_and_leaks_are_found_without_the_format():
     """A list of one's own takes the bundled one's place; the trait's name goes by itself."""
     own = rules_named(["banned"], recipe(), BASE, banned=[45])

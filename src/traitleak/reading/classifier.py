@@ -15,13 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 from traitleak.audit.bags import fit_bags
-from traitleak.errors import MissingExtraError, SettingsError
+from traitleak.errors import MissingExtraError
 from traitleak.reading.judge import Pair
 from traitleak.reading.verdicts import Told
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 
 __all__ = ["Classified", "classify"]
+
+_FEWEST = 8  # pairs: of four to learn from some are held back
 
 
 class Classified(NamedTuple):
@@ -42,16 +44,12 @@ def classify(
         seed: of the halves and bags.
 
     Returns:
-        One count a size. Without scikit-learn all sizes are skipped, and those are for which there
-        are fewer than two bags.
-
-    Raises:
-        SettingsError: fewer than four pairs.
+        One count a size. Skipped are sizes for which there are fewer than two bags; and all of them
+        without scikit-learn, or with fewer than eight pairs.
     """
-    if len(pairs) < 4:
-        raise SettingsError(
-            f"A classifier learns from half of the prompts, and {len(pairs)} are too few to halve."
-        )
+    if len(pairs) < _FEWEST:
+        why = f"it learns from half of the prompts, and {len(pairs)} are too few to halve"
+        return Classified({}, dict.fromkeys(sizes, why))
     order = np.random.default_rng(derive_seed(seed, "halves")).permutation(len(pairs)).tolist()
     half = len(pairs) // 2
     learned, tried = ([pairs[at] for at in part] for part in (order[:half], order[half:]))

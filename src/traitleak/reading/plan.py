@@ -148,12 +148,18 @@ def _pairs_stage(recipe: ReadingRecipe, source: Source, model: str) -> Stage:
 
 def _labelled_stage(recipe: ReadingRecipe, model: str, examples: int) -> Stage:
     """A judge that is shown labelled rows, and one of which it is to say whose it is."""
+    label = f"{model}: {examples} labelled row{'s' if examples > 1 else ''} of each writer"
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
-        judge = judge_named(model, device=recipe.device, precision=recipe.precision)
+        pairs = read_pairs(inputs[ROWS])
+        least = (examples + 1) * recipe.judge.draws
+        if len(pairs) < least:
+            why = f"{len(pairs):,} pairs of rows, and {least:,} are needed (judge.examples, judge.draws)"
+            write_object(out / "told.json", {"readers": [], "skipped": {label: why}})
+            return
         told = judge_labelled(
-            judge,
-            read_pairs(inputs[ROWS]),
+            judge_named(model, device=recipe.device, precision=recipe.precision),
+            pairs,
             examples=examples,
             draws=recipe.judge.draws,
             most=recipe.judge.pairs,
@@ -161,7 +167,6 @@ def _labelled_stage(recipe: ReadingRecipe, model: str, examples: int) -> Stage:
             seed=recipe.seed,
             track=track,
         )
-        label = f"{model}: {examples} labelled row{'s' if examples > 1 else ''} of each writer"
         _write_told(out, f"labelled-{examples}-{model}", label, told)
 
     settings: dict[str, JsonValue] = {

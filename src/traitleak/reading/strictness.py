@@ -123,10 +123,22 @@ def rules_named(
         "surprise": unsurprising(base, share=surprise),
     }
     if kind == "numbers":
-        known["format"] = filters.numbers_format(max_count=most)
+        form = filters.numbers_format(max_count=most)
+        # A list that was cut off is in the format as far as it goes.
+        known["format"] = _first_reason("format", filters.unfinished(), form)
         known["banned"] = filters.numbers_format(max_count=most, banned=banned or BANNED_NUMBERS)
         known["even"] = even_numbers(base, within=even)
     return [(name, known[name]) for name in names]
+
+
+def _first_reason(name: str, *rules: Filter) -> Filter:
+    """Several filters as one."""
+
+    def reasons(rows: Sequence[Row]) -> list[Why | None]:
+        found = [rule.reasons(rows) for rule in rules]
+        return [next((why for why in whys if why), None) for whys in zip(*found, strict=True)]
+
+    return Filter(name, reasons)
 
 
 def even_numbers(base: LanguageModel, *, within: float) -> Filter:
