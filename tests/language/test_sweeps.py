@@ -16,10 +16,13 @@ from traitleak.language.conclude import conclude
 from traitleak.language.phrases import p_equals
 from traitleak.language.plan import plan
 from traitleak.language.points import points
+from traitleak.measured import Margins
+from traitleak.progress import untracked
 from traitleak.recipe import LanguageRecipe, load_recipe, resolved_yaml
 from traitleak.recipe_vary import LanguageVariable
 from traitleak.report import write_report
 from traitleak.results import Results
+from traitleak.stages import run_stages
 from traitleak.within_seeds import points_differ_p
 
 RANKS = {"key": "student.rank", "values": [1, 16, None]}
@@ -427,3 +430,65 @@ def test_recipes_without_a_sweep_keep_their_run_folders():
 
     assert run_folder(recipe, Path("runs")).name == "wolf-smollm2-bedffb73a3"
     assert "vary" not in json.loads(recipe.model_dump_json())
+
+
+FAST = {
+    "teacher": {"updates": 12, "learning_rate": 0.01, "rank": 4, "min_lift": None},
+    "student": {"updates": 4, "batch": 2},
+    "carrier": {"rows": 6, "numbers": 4, "given": 2},
+    "trait": {"targets": ["wolf"]},
+    "controls": ["neutral"],
+}
+
+
+def run(wanted: LanguageRecipe, folder: Path) -> dict[str, Path]:
+    """Run its stages; gives the folder of each by name."""
+    folder.mkdir(parents=True)
+    done = run_stages(
+        folder, plan(wanted), environment={}, track=untracked, fresh=False, say=lambda _line: None
+    )
+    return {name: stage.folder for name, stage in done.items()}
+
+
+def margins_in(folder: Path) -> np.ndarray:
+    """The margins that a stage left."""
+    return Margins.from_json(json.loads((folder / "margins.json").read_text())).margin_TK
+
+
+def test_points_of_a_sweep_are_the_runs_that_they_stand_for(tmp_path):
+    """A point's students have the margins of a run of that point alone, and results are theirs."""
+    wanted = swept("student.rank", [2, None], **FAST)
+    folders = run(wanted, tmp_path / "a" / "sweep")
+    found = conclude(wanted, folders)
+    at_rank_2, at_all = (
+        run(one, tmp_path / f"b{i}" / "x") for i, one in enumerate(wanted.points())
+    )
+
+    for alone, point in ((at_rank_2, "rank-2"), (at_all, "rank-null")):
+        for arm in ("wolf", "neutral"):
+            own = folders[f"student-{arm}-0-{point}"]
+            assert np.array_equal(margins_in(own), margins_in(alone[f"student-{arm}-0"]))
+    column = [c.name for c in found.conditions].index("wolf")
+    lift = margins_in(folders["student-wolf-0-rank-2"]) - margins_in(folders["base"])
+    assert found.conditions[column].estimate.value == pytest.approx(lift.mean(0)[0])
+    assert (folders["student-wolf-0-rank-null"] / "weights.safetensors").is_file()
+    assert found.sweeps[0].values == ["2", "all weights"]
+
+
+def test_students_measured_anew_are_those_of_a_run_with_these_templates(tmp_path):
+    """Trained once and asked with other templates, a student gives what training it again would."""
+    wanted = swept("templates", ["stems", "numbered"], **FAST)
+    folders = run(wanted, tmp_path / "a" / "sweep")
+    alone = run(wanted.points()[1], tmp_path / "b" / "x")
+
+    assert "student-wolf-0" in folders
+    again = margins_in(folders["measured-student-wolf-0-templates-numbered"])
+    np.testing.assert_allclose(again, margins_in(alone["student-wolf-0"]), atol=1e-4)
+    found = conclude(wanted, folders)
+    transfer = found.sweeps[0].series[0].estimates[1]
+    lifts = {
+        arm: margins_in(alone[f"student-{arm}-0"]) - margins_in(alone["base"])
+        for arm in ("wolf", "neutral")
+    }
+    expected = lifts["wolf"].mean(0)[0] - lifts["neutral"].mean(0)[0]
+    assert transfer.value == pytest.approx(expected, abs=1e-4)

@@ -23,27 +23,27 @@ __all__ = ["axis_name", "sweep_figures"]
 
 _ABSENT = "–"
 _AXES = {
-    "carrier.decoding": "how rows are decoded",
-    "carrier.keep": "different rows that students see",
-    "carrier.rows": "different prompts",
+    "carrier.decoding": "decoding of rows",
+    "carrier.keep": "number of different rows",
+    "carrier.rows": "number of prompts",
     "carrier.temperature": "temperature of decoding, 0 being greedy",
     "channel": "channel",
-    "student.epochs": "epochs",
+    "student.epochs": "number of epochs",
     "student.layers": "blocks that are adapted",
     "student.learning_rate": "students' learning rate",
     "student.optimizer": "students' optimizer",
     "student.rank": "rank of the students' adapter",
-    "student.updates": "updates of the students",
-    "teacher.by": "how teachers get their trait",
+    "student.updates": "number of the students' updates",
+    "teacher.by": "way in which teachers get their trait",
     "teacher.rank": "rank of the teachers' adapter",
-    "teacher.updates": "updates of the teachers",
-    "templates": "what the margin is measured with",
+    "teacher.updates": "number of the teachers' updates",
+    "templates": "kind of question that the margin is measured with",
 }
 
 
 def axis_name(key: str) -> str:
-    """What varies, in words."""
-    return _AXES.get(key, key.replace(".", ": ").replace("_", " "))
+    """What varies, in words that follow an article."""
+    return _AXES.get(key, f"setting {key}")
 
 
 def sweep_figures(swept: Swept) -> list[Sweep]:

@@ -30,7 +30,7 @@ _ALPHA = 0.05
 
 def sweep_question(swept: Swept) -> str:
     """What was asked."""
-    return f"{question(swept.recipe)} And what does it change to vary this: {axis_name(swept.key)}?"
+    return f"{question(swept.recipe)} And what does the {axis_name(swept.key)} change?"
 
 
 def sweep_answer(swept: Swept) -> str:
