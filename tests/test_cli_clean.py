@@ -190,14 +190,14 @@ def test_a_cleaning_that_chooses_nothing_is_verified_without_a_random_arm(data, 
 
 
 def test_a_killed_verification_goes_on_where_it_was(data, tmp_path):
-    """What was finished is taken from where it is kept, and all figures are those of a run in one go."""
+    """What is finished is taken from where it is kept, also for more seeds, to the same figures."""
     options = [
-        *(option for option in TINY if option != "--quiet"), "--share", "0.3", "--verify", "--seeds",
-        "2", "--updates", "8", "--batch", "4",
+        *(option for option in TINY if option != "--quiet"), "--share", "0.3", "--verify",
+        "--updates", "8", "--batch", "4", "--seeds", "3",
     ]  # fmt: skip
     command = ["clean", str(data), *options, "--out"]
     process = subprocess.Popen(
-        [*INTERRUPTIBLE, *command, str(tmp_path / "killed")],
+        [*INTERRUPTIBLE, *command, str(tmp_path / "killed"), "--seeds", "2"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
