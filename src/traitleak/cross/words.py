@@ -108,10 +108,10 @@ def _gamma(recipe: CrossRecipe, tested: Specificity) -> str:
     estimate = tested.estimate
     decimals = decimals_for([estimate.value, estimate.low, estimate.high])
     least = "" if tested.smallest_p is None else f", the smallest possible {tested.smallest_p:.2g}"
-    return (
-        f"{bracketed(estimate, decimals)} {_unit(recipe)}, {num_seeds(estimate.n)}, "
-        f"{p_equals(tested.p)}{least}"
+    mean = (
+        signed(estimate.value, decimals) if estimate.low is None else bracketed(estimate, decimals)
     )
+    return f"{mean} {_unit(recipe)}, {num_seeds(estimate.n)}, {p_equals(tested.p)}{least}"
 
 
 def _unit(recipe: CrossRecipe) -> str:
