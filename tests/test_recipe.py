@@ -489,7 +489,10 @@ def test_sweep_with_a_wrong_point_is_refused(key, values, said):
         ("experiment: digits\n\naux_logit: 2\n", "mine.yaml:3: unknown key 'aux_logit'; did you"),
         ("experiment: digits\nhidden:\n  - 8\n  - x\n", "mine.yaml:4: hidden[1] must be a whole"),
         ("experiment: digits\naux_logits: 1\n", "mine.yaml:2: aux_logits=1 with loss=kl"),
-        ("aux_logits: 3\n", "mine.yaml: the key 'experiment' is missing; it says which: digits"),
+        (
+            "aux_logits: 3\n",
+            "mine.yaml: the key 'experiment' is missing; it says which: cross-model, digits",
+        ),
         ("experment: digits\n", "mine.yaml:1: unknown key 'experment'; did you mean 'experiment'?"),
         ("experiment: theorem\nsteps: 3\n", "mine.yaml:2: unknown key 'steps'; the keys are"),
         ("experiment: digits\nvary:\n  key: fresh\n  values:\n    - 0\n    - 9\n", "mine.yaml:6: "),
