@@ -25,6 +25,11 @@ from traitleak.results import Results
 from traitleak.stages import run_stages
 from traitleak.within_seeds import points_differ_p
 
+OTHERS = {
+    "channel": "tokens",
+    "controls": ["neutral", "in-context", "other-base"],
+    "other_base": "tiny/1",
+}
 RANKS = {"key": "student.rank", "values": [1, 16, None]}
 
 
@@ -84,6 +89,7 @@ def _all_names(wanted: LanguageRecipe) -> set[str]:
         ("carrier.decoding", ["constrained", "free"], {"channel": "tokens"}, ["base", "teacher"]),
         ("teacher.updates", [5, 20], {}, ["base"]),
         ("templates", ["stems", "numbered"], {}, ["teacher", "logits", "student"]),
+        ("templates", ["stems", "numbered"], OTHERS, ["teacher", "written", "kept", "student"]),
     ],
 )
 def test_points_share_the_stages_that_what_varies_does_not_touch(key, values, changes, shared):
@@ -98,8 +104,7 @@ def test_points_share_the_stages_that_what_varies_does_not_touch(key, values, ch
     there = {name.partition("-")[0] for name in stages}
     assert {name.partition("-")[0] for name in plain} == set(shared)
     assert there & kinds >= set(shared)
-    by_first = points(wanted)
-    for point in by_first:
+    for point in points(wanted):
         alone = {stage.name: stage for stage in plan(point.recipe)}
         for name, (_, stage) in zip(alone, _in_order(point, stages), strict=True):
             assert stage.name in stages
@@ -109,7 +114,7 @@ def test_points_share_the_stages_that_what_varies_does_not_touch(key, values, ch
 
 def _in_order(point, stages):
     """The point's own stages in the order in which a run without a sweep has them."""
-    names = [point.layout.base]
+    names = [name for name in (point.layout.base, point.layout.other_base) if name]
     for one in point.layout.replicates:
         names += [*one.teachers.values(), *one.writes.values()]
         names += [one.kept] if one.kept else []
@@ -180,6 +185,21 @@ def test_answer_says_where_transfer_is_found_after_correction(tmp_path):
 
 def _longer(value):
     return value if isinstance(value, float) else [*value, *value[:2]]
+
+
+def test_a_point_where_a_control_rises_as_much_is_named(tmp_path):
+    """What another trait's students show as well is not claimed for the trait's own rows alone."""
+    lifts = {"wolf": {"wolf": WOLF}, "lion": {"wolf": WOLF}, "neutral": {"wolf": 0.1}}
+    found = planted(tmp_path, [lifts, GROWING[1]], [1, 16], seeds=5)
+    seven = [
+        {arm: {k: _longer(v) for k, v in t.items()} for arm, t in p.items()}
+        for p in (lifts, GROWING[1])
+    ]
+    more = planted(tmp_path / "more", seven, [1, 16], seeds=7)
+
+    assert "Of the controls lion students rise most beyond the neutral ones: +2.1" in found.answer
+    assert "Transfer is found at 1 and 16 (" in more.answer
+    assert " At 1 it is not clearly more than in every control." in more.answer
 
 
 def test_null_sweep_is_said_as_a_null(tmp_path):

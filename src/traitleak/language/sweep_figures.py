@@ -26,7 +26,7 @@ _AXES = {
     "carrier.decoding": "decoding of rows",
     "carrier.keep": "number of different rows",
     "carrier.rows": "number of prompts",
-    "carrier.temperature": "temperature of decoding, 0 being greedy",
+    "carrier.temperature": "temperature of decoding (0 is greedy)",
     "channel": "channel",
     "student.epochs": "number of epochs",
     "student.layers": "blocks that are adapted",

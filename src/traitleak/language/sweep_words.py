@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from traitleak.language.checks import MOST_PERPLEXITY, perplexity_ratios
+from traitleak.language.contrasts import is_above_zero
 from traitleak.language.phrases import (
     bracketed,
     decimals_for,
@@ -130,7 +131,15 @@ def _where(swept: Swept) -> str:
     if not found:
         return f"{what.capitalize()} is found at no point ({corrected})."
     nowhere = f", not at {listed(rest)}" if rest else ""
-    return f"{what.capitalize()} is found at {listed(found)}{nowhere} ({corrected})."
+    said = f"{what.capitalize()} is found at {listed(found)}{nowhere} ({corrected})."
+    common = [
+        name
+        for name, one, is_found in zip(names, swept.found, reached, strict=True)
+        if is_found and not all(is_above_zero(c.comparison) for c in one.targets[0].others)
+    ]
+    if common:
+        said += f" At {listed(common)} it is not clearly more than in every control."
+    return said
 
 
 def _seeds_for(points: int) -> int:
