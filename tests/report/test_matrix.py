@@ -10,7 +10,7 @@ from report_example import REST
 from traitleak.report import write_report
 from traitleak.report.looks import styles
 from traitleak.report.matrix import heat_map, matrix_table
-from traitleak.results import Estimate, Matrix, Results
+from traitleak.results import Estimate, Matrix, MatrixRow, Results
 from traitleak.statistics import mean_estimate
 
 
@@ -200,3 +200,33 @@ def test_results_with_a_matrix_survive_json():
     results = language_results()
 
     assert Results.model_validate_json(results.model_dump_json()) == results
+
+
+def test_a_matrix_of_students_says_so():
+    """Columns that are students are named as such, and no row is called an effect or a control."""
+    found = Matrix(
+        name="m",
+        title="Who",
+        caption="",
+        value_name="transfer, nats",
+        traits=["a", "b"],
+        rows=[
+            MatrixRow(
+                name=f"by-{name}",
+                label=name,
+                role="effect",
+                trait=name,
+                cells=[mean_estimate([1.0, 2.0]), mean_estimate([0.0, 0.1])],
+            )
+            for name in "ab"
+        ],
+        columns="students",
+    )
+    heat = figure_of(found)
+    notes = " ".join(matrix_table(found).notes)
+
+    assert heat.columns_name == "student"
+    assert not heat.has_roles
+    assert "in students that began as the column's network" in notes
+    assert "*: teacher and student are the same network." in notes
+    assert "columns" not in found.model_copy(update={"columns": "traits"}).model_dump()

@@ -72,6 +72,7 @@ class HeatMap:
     specificity: str
     columns_name: str
     own_name: str
+    has_roles: bool
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def heat_map(matrix: Matrix, looks: Mapping[str, Style]) -> HeatMap:
         specificity=_specificity_text(matrix.specificity, words) if matrix.specificity else "",
         columns_name=words.columns,
         own_name=words.own,
+        has_roles=matrix.columns == "traits",  # else each row is a teacher like the others
     )
 
 
