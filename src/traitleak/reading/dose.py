@@ -32,7 +32,7 @@ from traitleak.seeds import derive_seed
 from traitleak.traits.candidates import candidate_tokens
 from traitleak.traits.forced_choice import ForcedChoice
 
-__all__ = ["Dose", "doses", "margin_after", "tokens_after"]
+__all__ = ["Dose", "doses", "margin_after", "shown_rows", "tokens_after"]
 
 
 @dataclass(frozen=True)
