@@ -256,7 +256,8 @@ def test_exponents_need_no_dot(write, number):
         ("vary.key=fresh", "the key 'vary.values' is missing."),
         (
             "experiment=digts",
-            'experiment must be cross-model, digits, language, reading or theorem, not "digts"; did you mean',
+            "experiment must be cross-model, digits, language, reading or theorem, "
+            'not "digts"; did you mean',
         ),
     ],
 )
