@@ -6,7 +6,15 @@ import pytest
 from rich.console import Console
 
 from traitleak.recipe import find_recipes, load_recipe
-from traitleak.results import DataTable, Matrix, MatrixRow, Results, Specificity
+from traitleak.results import (
+    DataTable,
+    Matrix,
+    MatrixRow,
+    Results,
+    Specificity,
+    Sweep,
+    SweepSeries,
+)
 from traitleak.runs import FinishedRun
 from traitleak.statistics import mean_estimate
 from traitleak.summary import duration, print_recipes, print_run
@@ -90,3 +98,35 @@ def test_a_matrix_is_printed_short(tmp_path, seeds, cell):
     assert "Cells: lift, nats, of the column's trait in the row's students." in lines
     assert any(line.startswith("Specificity gamma = +0.700") for line in lines)
     assert not any("Dropped rows" in line or "A caption" in line for line in lines)
+
+
+def test_a_sweep_is_printed_with_its_own_table_or_else_its_numbers(tmp_path):
+    """Points come before all else: the sweep's table where it has one, else each series' means."""
+    lift = mean_estimate([0.1, 0.3])
+    series = SweepSeries(name="wolf", label="wolf students", role="effect", estimates=[lift, None])
+    sweep = Sweep(
+        key="student.rank",
+        title="Transfer by rank",
+        caption="A caption.",
+        x_label="rank",
+        y_label="lift, nats",
+        values=["1", "all weights"],
+        x_scale="category",
+        chance=0.0,
+        series=[series],
+    )
+    own = DataTable(title="T", caption="", head=["rank", "Holm's p"], rows=[["1", "0.040"]])
+
+    def printed(one: Sweep) -> str:
+        console = Console(file=io.StringIO(), width=100)
+        results = with_matrix(1).model_copy(update={"sweeps": [one]})
+        print_run(console, FinishedRun(tmp_path, results, tmp_path / "report.html"))
+        return console.file.getvalue()
+
+    plain, with_table = printed(sweep), printed(sweep.model_copy(update={"tables": [own]}))
+    assert plain.index("Transfer by rank") < plain.index("Who taught, and what moved")
+    assert "+0.20" in plain
+    assert "all weights" in plain
+    assert "0.040" in with_table
+    assert "Holm's p" in with_table
+    assert "+0.20" not in with_table
