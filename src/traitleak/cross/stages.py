@@ -140,7 +140,7 @@ def student_stage(
         else:
             examples, choices_K = logit_examples(base, read_logits(inputs[source]))
             arm = Arm(role, examples, seed, choices_K, None, recipe.logits.direction)
-        training = replace(training_of(of, len(arm.examples)), measure_at=())
+        training = replace(training_of(of.student, len(arm.examples)), measure_at=())
         checkpoint = partial_file(out, place, settings)
         student = distill(base, [arm], training, checkpoint=checkpoint, track=track)[0]
         write_student(out, of, student, base, recipe.target)

@@ -35,6 +35,7 @@ from traitleak.models.adapters import LoraSettings
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
 from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe_language_parts import StudentFields
 from traitleak.rows import Row, read_rows
 from traitleak.stages import Stage
 from traitleak.student import (
@@ -69,7 +70,7 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         base = base_of(recipe, other=other)
         prepared, count = _arm(recipe, arm, kind, teacher, inputs, source, seed, base, replicate)
-        training = training_of(recipe, count)
+        training = training_of(recipe.student, count)
         if recipe.channel == "tokens":
             write_plain_json(out / "mask.json", mask_example(base, prepared.examples)._asdict())
 
@@ -160,9 +161,8 @@ def _arm(
     return Arm(arm, examples, seed, choices_K, None, direction), len(examples)
 
 
-def training_of(recipe: LanguageRecipe, num_rows: int) -> Training:
-    """How a recipe's students are trained on so many rows."""
-    how = recipe.student
+def training_of(how: StudentFields, num_rows: int) -> Training:
+    """How students are trained on so many rows, measured on the way and at the end."""
     updates = -(-num_rows * how.epochs // how.batch) if how.epochs else how.updates
     lora = None
     if how.rank:

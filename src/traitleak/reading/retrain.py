@@ -7,22 +7,23 @@ interval is over students of one teacher only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from traitleak import filters
 from traitleak.errors import SettingsError
 from traitleak.language.shared import measured_margins
-from traitleak.models.adapters import LoraSettings
+from traitleak.language.students import training_of
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.recipe_language import LanguageRecipe
 from traitleak.recipe_language_parts import StudentFields
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
-from traitleak.student import Arm, Training, distill, token_examples
+from traitleak.student import Arm, distill, token_examples
 
-__all__ = ["retrain", "training_of"]
+__all__ = ["retrain"]
 
 
 def retrain(
@@ -63,6 +64,7 @@ def retrain(
     if not sides or seeds < 1:
         raise SettingsError(f"Students need rows and one seed at least; got seeds={seeds}.")
     training = training_of(student or recipe.student, rows)
+    training = replace(training, measure_at=(training.updates,))
     arms = []
     for number in range(seeds):
         own = derive_seed(seed, "filtered", number)
@@ -79,24 +81,3 @@ def retrain(
     for one in students:
         lifts[one.name].append(one.course.measured[-1][1]["margin"] - before)
     return lifts
-
-
-def training_of(how: StudentFields, num_rows: int) -> Training:
-    """How students of so many rows are trained, measured at the end alone."""
-    updates = -(-num_rows * how.epochs // how.batch) if how.epochs else how.updates
-    lora = None
-    if how.rank:
-        layers = tuple(how.layers) if how.layers is not None else None
-        lora = LoraSettings(how.rank, how.alpha, layers=layers)
-    return Training(
-        updates,
-        batch=how.batch,
-        accumulate=how.accumulate,
-        learning_rate=how.learning_rate,
-        optimizer=how.optimizer,
-        schedule=how.schedule,
-        warmup=how.warmup,
-        weight_decay=how.weight_decay,
-        lora=lora,
-        measure_at=(updates,),
-    )
