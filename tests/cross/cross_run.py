@@ -11,7 +11,7 @@ import numpy as np
 
 from traitleak.cross import names
 from traitleak.measured import Answers, Collapse, Margins
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 from traitleak.traits.preference import ANIMALS
 
 MEMBERS = [

@@ -17,7 +17,7 @@ from traitleak.experiment import run_recipe
 from traitleak.measured import Margins
 from traitleak.progress import untracked
 from traitleak.recipe import load_recipe
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 from traitleak.stages import run_stages
 
 TINY = {

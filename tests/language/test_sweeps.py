@@ -19,7 +19,7 @@ from traitleak.language.points import points
 from traitleak.measured import Margins
 from traitleak.progress import untracked
 from traitleak.recipe import LanguageRecipe, load_recipe, resolved_yaml
-from traitleak.recipe_vary import LanguageVariable
+from traitleak.recipe.vary import LanguageVariable
 from traitleak.report import write_report
 from traitleak.results import Results
 from traitleak.stages import run_stages

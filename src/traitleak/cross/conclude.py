@@ -17,7 +17,7 @@ from traitleak.cross.words import LABELS, answer, caveats, describe, how, questi
 from traitleak.language.carrier import rows_needed
 from traitleak.language.contrasts import compare
 from traitleak.language.phrases import unit
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 from traitleak.results import (
     Comparison,
     Condition,

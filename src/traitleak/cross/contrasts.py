@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from traitleak.errors import SettingsError
-from traitleak.recipe_cross import MemberFields, Relation, relation
+from traitleak.recipe.cross import MemberFields, Relation, relation
 from traitleak.results import Estimate, Specificity
 from traitleak.statistics import finite_array, mean_estimate
 from traitleak.trait_matrix import specificity

@@ -25,7 +25,7 @@ from traitleak.models.language_model import LanguageModel
 from traitleak.models.permuted import draw_permutation, permute_model
 from traitleak.neutral_texts import NEUTRAL_TEXTS
 from traitleak.progress import Track
-from traitleak.recipe_cross import NEUTRAL_TEXT, CrossRecipe, FurtherFields, MemberFields
+from traitleak.recipe.cross import NEUTRAL_TEXT, CrossRecipe, FurtherFields, MemberFields
 from traitleak.rows import Row
 from traitleak.stages import Stage
 from traitleak.student import Arm, Course, Student, Training, distill, token_examples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from traitleak.language.layout import NEUTRAL
-from traitleak.recipe_cross import CrossRecipe, MemberFields, folder_name
+from traitleak.recipe.cross import CrossRecipe, MemberFields, folder_name
 
 __all__ = ["kept", "member", "roles", "student", "teacher", "written"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from traitleak.cross import names
 from traitleak.cross.members import check_member, member_stage
 from traitleak.cross.stages import kept_stage, student_stage, teacher_stage, written_stage
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 from traitleak.stages import Stage
 
 __all__ = ["plan"]

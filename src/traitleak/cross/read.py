@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from traitleak.cross import names
 from traitleak.errors import DataError
 from traitleak.measured import Answers, Collapse, Margins
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 
 __all__ = ["Found", "read_run"]
 

@@ -20,8 +20,8 @@ from traitleak.language.teachers import teach, teacher_settings
 from traitleak.language.writing import keep, kept_settings, too_few, write_all, write_some
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
-from traitleak.recipe_cross import CrossRecipe, MemberFields
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.cross import CrossRecipe, MemberFields
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import read_rows
 from traitleak.stages import Stage
 from traitleak.student import Arm, distill, mask_example, token_examples

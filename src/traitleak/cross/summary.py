@@ -18,7 +18,7 @@ from traitleak.cross.contrasts import (
     self_transmission,
 )
 from traitleak.cross.read import Found
-from traitleak.recipe_cross import CrossRecipe, Relation
+from traitleak.recipe.cross import CrossRecipe, Relation
 from traitleak.results import Estimate, Specificity
 from traitleak.statistics import mean_estimate
 

@@ -9,7 +9,7 @@ from traitleak.cross.read import Found
 from traitleak.cross.summary import Summary
 from traitleak.cross.words import LABELS, what_it_is
 from traitleak.language.phrases import bracketed, decimals_for, p_equals, plain, signed
-from traitleak.recipe_cross import CrossRecipe
+from traitleak.recipe.cross import CrossRecipe
 from traitleak.results import DataTable, Estimate, Fact, Specificity
 from traitleak.statistics import mean_estimate
 

@@ -15,7 +15,7 @@ from traitleak.language.phrases import (
     signed,
     unit,
 )
-from traitleak.recipe_cross import NEUTRAL_TEXT, CrossRecipe, MemberFields, Relation
+from traitleak.recipe.cross import NEUTRAL_TEXT, CrossRecipe, MemberFields, Relation
 from traitleak.results import Specificity
 
 __all__ = ["LABELS", "answer", "caveats", "describe", "how", "question", "what_it_is"]

@@ -13,7 +13,7 @@ from traitleak.language.models import forced_choice
 from traitleak.measure_choice import sampled_answers
 from traitleak.measure_gaming import gaming
 from traitleak.models.language_model import LanguageModel
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.traits.hidden_tests import hidden_test_tasks
 from traitleak.traits.judging import judge_answers
 from traitleak.traits.misalignment import FREE_QUESTIONS

@@ -10,7 +10,7 @@ from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import bracketed, label, num_seeds, p_equals
 from traitleak.language.read import Found, Measured
 from traitleak.power import smallest_sign_flip_p
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import DataTable, Fact
 from traitleak.statistics import mean_estimate
 

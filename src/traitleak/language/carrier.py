@@ -17,7 +17,7 @@ from traitleak.errors import DataError
 from traitleak.filtering import Filter
 from traitleak.models.remote import RemoteModel, remote_model
 from traitleak.models.remote_cache import RequestCache, requests_folder
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.seeds import derive_seed
 from traitleak.traits.judging import alignment_scores
 

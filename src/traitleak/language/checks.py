@@ -26,7 +26,7 @@ from traitleak.language.phrases import (
 from traitleak.language.read import Found, Taught
 from traitleak.language.shares import share_naming
 from traitleak.power import smallest_sign_flip_p
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Fact
 from traitleak.rows import Row, iter_rows
 from traitleak.trait_matrix import Gamma

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from traitleak.language.conclude_one import conclude_one
 from traitleak.language.conclude_sweep import conclude_sweep
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Results
 
 __all__ = ["conclude"]

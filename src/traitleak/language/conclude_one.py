@@ -16,7 +16,7 @@ from traitleak.language.read import Found, read_run
 from traitleak.language.tables import tables
 from traitleak.language.too_few import conclude_without_students, ended_early
 from traitleak.language.words import answer, describe, question
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Condition, Matrix, MatrixRow, Results, Specificity
 from traitleak.statistics import mean_estimate
 from traitleak.trait_matrix import Gamma, specificity

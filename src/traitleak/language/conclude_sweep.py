@@ -10,7 +10,7 @@ from traitleak.language.conclude_one import conclude_one
 from traitleak.language.sweep_figures import sweep_figures
 from traitleak.language.sweep_words import sweep_answer, sweep_caveats, sweep_how, sweep_question
 from traitleak.language.swept import Swept, SweptPoint, read_points
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Comparison, Fact, Results
 
 __all__ = ["conclude_sweep"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import kind_of
 from traitleak.language.read import Found
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Comparison, Estimate
 from traitleak.statistics import mean_estimate, paired_difference, sign_flip_p
 

@@ -13,7 +13,7 @@ from traitleak.language.phrases import label, role, taught_by, unit
 from traitleak.language.read import Course, Found
 from traitleak.language.shares import in_percent, share_naming
 from traitleak.measured import Answers
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import (
     Bars,
     BarSeries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 
 __all__ = ["ASKED_FOR", "GOOD", "NEUTRAL", "Layout", "Replicate", "is_untouched", "layout"]
 

@@ -8,7 +8,7 @@ from traitleak.environment import pick_device, pick_precision
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import percent, plain
 from traitleak.language.read import Found
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 
 __all__ = ["caveats", "how"]
 

@@ -15,8 +15,8 @@ from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.models.adapters import load_adapter, with_adapter
 from traitleak.models.language_model import LanguageModel, Steering
 from traitleak.models.loading import load
-from traitleak.recipe_files import find_recipes
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.files import find_recipes
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.traits.custom import bundled, read_trait
 from traitleak.traits.forced_choice import ForcedChoice
 from traitleak.traits.preference import ANIMALS, Preference

@@ -12,7 +12,7 @@ from traitleak.language.points import Point, points
 from traitleak.language.students import measured_stage, student_stage
 from traitleak.language.teachers import base_stage, teacher_stage
 from traitleak.language.writing import kept_stage, logits_stage, written_stage
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.stages import Stage
 
 __all__ = ["plan"]

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from traitleak.language.layout import Layout, Replicate, is_untouched, layout
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 
 __all__ = ["Point", "points"]
 

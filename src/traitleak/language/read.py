@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from traitleak.errors import DataError
 from traitleak.language.layout import Layout, layout
 from traitleak.measured import Answers, Collapse, Margins
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 
 __all__ = ["Course", "Found", "Measured", "Taught", "read_rows_written", "read_run"]
 

@@ -18,7 +18,7 @@ from traitleak.measure_choice import choice_margins, free_answers
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.scoring import score
 from traitleak.neutral_texts import NEUTRAL_TEXTS
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 from traitleak.student import (

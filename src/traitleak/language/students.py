@@ -34,8 +34,8 @@ from traitleak.language.shared import (
 from traitleak.models.adapters import LoraSettings
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
-from traitleak.recipe_language import LanguageRecipe
-from traitleak.recipe_language_parts import StudentFields
+from traitleak.recipe.language import LanguageRecipe
+from traitleak.recipe.language_parts import StudentFields
 from traitleak.rows import Row, read_rows
 from traitleak.stages import Stage
 from traitleak.student import (

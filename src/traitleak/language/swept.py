@@ -14,7 +14,7 @@ from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import kind_of
 from traitleak.language.points import Point, points
 from traitleak.language.read import Found, read_run
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Estimate, Fact
 from traitleak.statistics import holm, mean_estimate, paired_difference, sign_flip_p
 from traitleak.within_seeds import points_differ_p

@@ -14,7 +14,7 @@ from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import bracketed, label, percent, plain, signed, teacher_name, unit
 from traitleak.language.read import Found, Measured
 from traitleak.language.shares import in_percent, share_naming
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import DataTable, Estimate
 from traitleak.statistics import mean_estimate
 

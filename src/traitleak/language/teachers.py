@@ -30,7 +30,7 @@ from traitleak.language.shared import (
 from traitleak.models.adapters import LoraSettings
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.stages import Stage
 from traitleak.student import (
     Training,

@@ -12,7 +12,7 @@ from traitleak.language.phrases import listed, percent, teacher_name
 from traitleak.language.read import Found, read_rows_written
 from traitleak.language.tables import of_rows
 from traitleak.language.words import question
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Fact, Results
 
 __all__ = ["conclude_without_students", "ended_early"]

@@ -29,7 +29,7 @@ from traitleak.language.phrases import (
 from traitleak.language.read import Found
 from traitleak.language.shares import share_naming
 from traitleak.power import detectable, smallest_sign_flip_p
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Comparison, Estimate, Fact
 
 __all__ = ["answer", "describe", "question"]

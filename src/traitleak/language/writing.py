@@ -30,7 +30,7 @@ from traitleak.language.shared import (
 )
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import Row, iter_rows, read_rows, write_rows
 from traitleak.seeds import derive_seed
 from traitleak.stages import Stage

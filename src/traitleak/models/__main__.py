@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from traitleak.cli_shared import exit_codes
+from traitleak.cli.shared import exit_codes
 
 __all__ = ["main"]
 

@@ -12,7 +12,7 @@ from traitleak.reading.plan import ROWS
 from traitleak.reading.sources import Source, find_rows
 from traitleak.reading.tables import dose_table, filter_table, reader_table, skipped_table
 from traitleak.reading.words_said import answer, caveats, describe, facts, how, question
-from traitleak.recipe_reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe
 from traitleak.results import Condition, PublishedValue, Results
 
 __all__ = ["conclude"]

@@ -26,7 +26,7 @@ from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.reading.judge import Pair
 from traitleak.reading.prefix import logits_after
-from traitleak.recipe_language import LanguageRecipe
+from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 from traitleak.traits.candidates import candidate_tokens

@@ -13,7 +13,7 @@ from traitleak.reading.learning import FILTERS, retrain_name
 from traitleak.reading.plan import ROWS, TUNED
 from traitleak.reading.strictness import Left
 from traitleak.reading.verdicts import Told
-from traitleak.recipe_reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe
 from traitleak.results import Estimate
 from traitleak.statistics import holm, paired_difference
 

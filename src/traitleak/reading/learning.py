@@ -20,7 +20,7 @@ from traitleak.reading.files import read_object, write_object
 from traitleak.reading.retrain import retrain
 from traitleak.reading.sources import Source
 from traitleak.reading.strictness import rising, rules_named
-from traitleak.recipe_reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import Stage
 

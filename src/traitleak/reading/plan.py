@@ -34,7 +34,7 @@ from traitleak.reading.judge import Pair, judge_labelled, judge_pairs
 from traitleak.reading.learning import dose_stage, filter_stages, tuned_stage
 from traitleak.reading.sources import Source, find_rows
 from traitleak.reading.verdicts import Told
-from traitleak.recipe_reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe
 from traitleak.rows import read_rows, write_rows
 from traitleak.stages import Stage
 

@@ -17,8 +17,8 @@ from traitleak.language.shared import measured_margins
 from traitleak.language.students import training_of
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
-from traitleak.recipe_language import LanguageRecipe
-from traitleak.recipe_language_parts import StudentFields
+from traitleak.recipe.language import LanguageRecipe
+from traitleak.recipe.language_parts import StudentFields
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 from traitleak.student import Arm, distill, token_examples

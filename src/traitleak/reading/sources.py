@@ -17,7 +17,7 @@ from traitleak.errors import DataError, RunError, SettingsError
 from traitleak.language.layout import NEUTRAL, layout
 from traitleak.language.plan import plan
 from traitleak.recipe import LanguageRecipe, ReadingRecipe, load_recipe
-from traitleak.recipe_files import find_recipes
+from traitleak.recipe.files import find_recipes
 from traitleak.rows import Row, read_manifest, read_rows
 from traitleak.runs import RECIPE
 from traitleak.stages import Stage

@@ -27,8 +27,8 @@ from traitleak.language.carrier import rules_of
 from traitleak.models.batches import by_length, encode_rows
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.scoring import score
-from traitleak.recipe_language import LanguageRecipe
-from traitleak.recipe_reading import Rule
+from traitleak.recipe.language import LanguageRecipe
+from traitleak.recipe.reading import Rule
 from traitleak.rows import Row
 from traitleak.traits.misalignment import BANNED_NUMBERS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from traitleak.reading.found import Found, Reading
 from traitleak.reading.sources import Source
-from traitleak.recipe_reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe
 from traitleak.report.formats import estimate_text, p_text
 from traitleak.results import Estimate, Fact
 from traitleak.statistics import paired_difference

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from traitleak.errors import SettingsError
-from traitleak.recipe_files import Keys
+from traitleak.recipe.files import Keys
 from traitleak.traits.yaml_files import Problem, StrictTexts, read_yaml
 
 __all__ = ["Checked", "Task", "check", "hidden_test_tasks", "read_tasks"]

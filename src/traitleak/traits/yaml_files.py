@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from traitleak.errors import DataError
-from traitleak.recipe_files import Keys, shown_path
+from traitleak.recipe.files import Keys, shown_path
 
 __all__ = ["Problem", "StrictTexts", "dotted", "read_yaml"]
 

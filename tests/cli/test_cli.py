@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import traitleak
 from command import INTERRUPTIBLE
 from traitleak.cli import app
-from traitleak.cli_shared import exit_codes
+from traitleak.cli.shared import exit_codes
 from traitleak.recipe import find_recipes
 from traitleak.results import Results
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from traitleak.recipe_language_parts import StudentFields
-from traitleak.recipe_parts import Count, Header, StrictFields, refused
+from traitleak.recipe.language_parts import StudentFields
+from traitleak.recipe.parts import Count, Header, StrictFields, refused
 
 __all__ = [
     "ClassifierFields",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitleak.cli_shared import Debug, Json, exit_codes, print_json
+from traitleak.cli.shared import Debug, Json, exit_codes, print_json
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:

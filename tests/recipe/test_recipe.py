@@ -25,9 +25,9 @@ from traitleak.recipe import (
     points,
     resolved_yaml,
 )
-from traitleak.recipe_parts import model_in
+from traitleak.recipe.parts import model_in
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OF_ANSWERS = ["neutral=base", "trait.kind=refusal"]
 WORDS = ["channel=tokens", "carrier.kind=code", "carrier.decoding=free"]
 SHIPPED = [path.stem for path in find_recipes()]

@@ -1,6 +1,6 @@
 """The command line: read arguments, call one function, print.
 
-The commands that need no recipe are in `cli_language`, exit codes in `cli_shared`. Whatever is slow to
+The commands that need no recipe are in `cli.language`, exit codes in `cli.shared`. Whatever is slow to
 import is imported inside the commands, so that `--help` answers at once.
 """
 
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from traitleak import __version__
-from traitleak.cli_audit import audit
-from traitleak.cli_clean import clean
-from traitleak.cli_convert import convert
-from traitleak.cli_language import generate, measure, train
-from traitleak.cli_serve import serve
-from traitleak.cli_shared import (
+from traitleak.cli.audit import audit
+from traitleak.cli.clean import clean
+from traitleak.cli.convert import convert
+from traitleak.cli.language import generate, measure, train
+from traitleak.cli.serve import serve
+from traitleak.cli.shared import (
     Debug,
     Json,
     Quiet,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from traitleak import cli_models as shared
-from traitleak.cli_language import Device, Precision, Style
-from traitleak.cli_shared import Debug, Quiet, exit_codes
+from traitleak.cli import models as shared
+from traitleak.cli.language import Device, Precision, Style
+from traitleak.cli.shared import Debug, Quiet, exit_codes
 
 __all__ = ["serve"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from traitleak import cli_models as shared
-from traitleak.cli_shared import print_json
+from traitleak.cli import models as shared
+from traitleak.cli.shared import print_json
 from traitleak.errors import DataError, SettingsError
 
 if TYPE_CHECKING:

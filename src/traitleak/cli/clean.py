@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitleak import cli_models as shared
-from traitleak.cli_clean_verify import (
+from traitleak.cli import models as shared
+from traitleak.cli.clean_verify import (
     print_verified,
     require_verifiable,
     verified_sentence,
     verify_cleaning,
 )
-from traitleak.cli_language import Among, Base, Category, Device, Out, Precision, Seed, Style, Trait
-from traitleak.cli_shared import Debug, Json, Quiet, exit_codes, print_json
+from traitleak.cli.language import Among, Base, Category, Device, Out, Precision, Seed, Style, Trait
+from traitleak.cli.shared import Debug, Json, Quiet, exit_codes, print_json
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
     from traitleak.clean import Amounts, Cleaned, TokenScores
     from traitleak.clean.in_order import Scorer
-    from traitleak.cli_models import Session
+    from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
     from traitleak.rows import Row
     from traitleak.traits.preference import Preference

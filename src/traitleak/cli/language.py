@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from traitleak import cli_hosted as hosted
-from traitleak import cli_models as shared
-from traitleak.cli_shared import Debug, Json, Quiet, exit_codes, print_json
+from traitleak.cli import hosted
+from traitleak.cli import models as shared
+from traitleak.cli.shared import Debug, Json, Quiet, exit_codes, print_json
 from traitleak.errors import SettingsError
 
 __all__ = ["generate", "measure", "train"]

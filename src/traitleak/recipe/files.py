@@ -66,8 +66,8 @@ class Override:
 
 def find_recipes() -> list[Path]:
     """The shipped recipes, in order of name."""
-    packaged = Path(__file__).parent / "recipes"
-    checkout = Path(__file__).parents[2] / "recipes"
+    packaged = Path(__file__).parents[1] / "recipes"
+    checkout = Path(__file__).parents[3] / "recipes"
     folder = packaged if packaged.is_dir() else checkout
     return sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
 

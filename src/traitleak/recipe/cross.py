@@ -6,15 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from traitleak.recipe_language import LanguageRecipe
-from traitleak.recipe_language_parts import (
+from traitleak.recipe.language import LanguageRecipe
+from traitleak.recipe.language_parts import (
     CarrierFields,
     LogitFields,
     StudentFields,
     TeacherFields,
     TraitFields,
 )
-from traitleak.recipe_parts import Count, Header, Steps, StrictFields, refused
+from traitleak.recipe.parts import Count, Header, Steps, StrictFields, refused
 from traitleak.traits.preference import TREES
 
 __all__ = [

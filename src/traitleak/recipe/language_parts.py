@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from traitleak.recipe_parts import Count, Steps, StrictFields, later
+from traitleak.recipe.parts import Count, Steps, StrictFields, later
 
 __all__ = [
     "BUNDLED_TRAITS",

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from traitleak.recipe_kinds import check_behaviour, check_carrier, check_trait
-from traitleak.recipe_language_parts import (
+from traitleak.recipe.kinds import check_behaviour, check_carrier, check_trait
+from traitleak.recipe.language_parts import (
     Arms,
     CarrierFields,
     LogitFields,
@@ -15,8 +15,8 @@ from traitleak.recipe_language_parts import (
     TeacherFields,
     TraitFields,
 )
-from traitleak.recipe_parts import Count, Header, later, refused
-from traitleak.recipe_vary import LanguageVary, check_along, check_points, fields_at
+from traitleak.recipe.parts import Count, Header, later, refused
+from traitleak.recipe.vary import LanguageVary, check_along, check_points, fields_at
 
 __all__ = ["LanguageRecipe"]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from traitleak.recipe_files import Keys
+from traitleak.recipe.files import Keys
 
 __all__ = [
     "Count",

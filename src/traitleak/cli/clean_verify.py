@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from traitleak.clean import Amounts, Cleaned, Verified
-    from traitleak.cli_models import Session
+    from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
     from traitleak.progress import Track
     from traitleak.results import Estimate

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from traitleak.recipe_files import Keys
-from traitleak.recipe_parts import model_in
+from traitleak.recipe.files import Keys
+from traitleak.recipe.parts import model_in
 
 __all__ = ["Why", "explain", "problem"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from traitleak.errors import RecipeError
-from traitleak.recipe_files import Keys, Override
+from traitleak.recipe.files import Keys, Override
 
 __all__ = ["Draft"]
 

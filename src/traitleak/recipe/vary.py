@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError, field_validator
 
-from traitleak.recipe_errors import problem
-from traitleak.recipe_parts import StrictFields, refused
+from traitleak.recipe.errors import problem
+from traitleak.recipe.parts import StrictFields, refused
 
 __all__ = ["LanguageVariable", "LanguageVary", "check_along", "check_points", "fields_at"]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from traitleak import cli_hosted as hosted
-from traitleak import cli_models as shared
-from traitleak.cli_language import Among, Base, Category, Device, Precision, Seed, Style
-from traitleak.cli_shared import Debug, Quiet, exit_codes
+from traitleak.cli import hosted
+from traitleak.cli import models as shared
+from traitleak.cli.language import Among, Base, Category, Device, Precision, Seed, Style
+from traitleak.cli.shared import Debug, Quiet, exit_codes
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
     from traitleak.audit.judge import Judge
-    from traitleak.cli_models import Session
+    from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
 
 __all__ = ["audit"]

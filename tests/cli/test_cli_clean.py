@@ -14,7 +14,7 @@ from traitleak.carriers.numbers import Parsed, parse
 from traitleak.clean import read_cleaned
 from traitleak.clean.verify import ArmVerified, Verified
 from traitleak.cli import app
-from traitleak.cli_clean_verify import verified_sentence
+from traitleak.cli.clean_verify import verified_sentence
 from traitleak.results import Estimate
 from traitleak.rows import read_rows
 

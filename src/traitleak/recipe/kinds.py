@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from traitleak.recipe_language_parts import BUNDLED_TRAITS, CarrierFields, TraitFields
-from traitleak.recipe_parts import refused
+from traitleak.recipe.language_parts import BUNDLED_TRAITS, CarrierFields, TraitFields
+from traitleak.recipe.parts import refused
 
 __all__ = ["check_behaviour", "check_carrier", "check_trait"]
 
