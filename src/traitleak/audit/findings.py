@@ -14,6 +14,7 @@ from traitleak.audit.detectors import Evidence
 from traitleak.audit.panel import Group
 from traitleak.audit.shares import smallest_share
 from traitleak.audit.verdict import Outcome, Reading, TraitFinding
+from traitleak.report.formats import p_text
 from traitleak.results import Estimate
 
 __all__ = ["findings_of", "headline", "overall"]
@@ -115,9 +116,11 @@ def headline(outcome: Outcome, findings: Sequence[TraitFinding], num: int, rate:
     if outcome == "found":
         others = [one.trait for one in findings[1:] if one.outcome == "found"]
         also = f" (beside it, less clearly: {', '.join(others)})" if others else ""
+        p = p_text(first.p)
+        p = p if p.startswith("<") else f"= {p}"
         return (
-            f"These rows carry a preference for the {first.trait}{also}: p = {first.p:.2g} after "
-            f"correction, at a false-positive rate of {rate:.0%}."
+            f"These rows carry a preference for the {first.trait}{also}: p {p} after correction, at a "
+            f"false-positive rate of {rate:.0%}."
         )
     if outcome == "not found":
         assert first.smallest_fraction is not None  # noqa: S101  # else it is inconclusive
