@@ -149,27 +149,26 @@ def test_what_cannot_be_inverted_is_said(base):
 
 def test_row_scores_are_held_against_the_surface(base, wolf_rows, own):
     """The likelihood's readings have a gain with an interval; the others' settings say why not."""
-    found = audit_rows(wolf_rows, base=base, among=FEW, seed=1)
-    beside = audit_rows(wolf_rows, base=base, among=FEW, seed=1, depth="quick", reference=own)
+    found = audit_rows(wolf_rows, base=base, among=FEW, seed=1, reference=own)
 
     for one in found.traits:
         gains = {reading.detector: reading.over_surface for reading in one.readings}
         assert -1 < gains["likelihood"].low < gains["likelihood"].high < 1
         assert gains["gradient"] is None
     said_of = {run.name: run.settings["over surface"] for run in found.detectors}
-    assert said_of["likelihood"].startswith("96 rows beside the base's own fills")
+    assert said_of["likelihood"].startswith("96 rows beside reference rows")
     assert said_of["gradient"] == "not measured: its scores are of bags of rows"
-    assert "beside reference rows" in beside.detectors[0].settings["over surface"]
     assert "over surface [95 % interval]" in written(found, "markdown")
 
 
-def test_text_without_reference_has_no_surface_to_beat(base):
-    """Single tokens drawn anew make no text, so that nothing is compared, and that is said."""
+def test_without_reference_rows_there_is_no_surface_to_beat(base, own):
+    """Places drawn anew make no rows, so that nothing is compared, and that is said."""
     texts = [Row(n, f"Say {n}.", f" the wolf and the owl {n}") for n in range(16)]
-    found = audit_rows(texts, base=base, among=FEW, depth="quick")
+    for rows in (texts, own[:20]):
+        found = audit_rows(rows, base=base, among=FEW, depth="quick")
 
-    assert found.traits[0].readings[0].over_surface is None
-    assert "give reference rows" in found.detectors[0].settings["over surface"]
+        assert found.traits[0].readings[0].over_surface is None
+        assert "no reference rows" in found.detectors[0].settings["over surface"]
 
 
 def test_the_surface_is_left_out_without_scikit_learn(base, own, monkeypatch):
@@ -177,7 +176,7 @@ def test_the_surface_is_left_out_without_scikit_learn(base, own, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"] or ["sklearn"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    found = audit_rows(own[:20], base=base, among=FEW, depth="quick")
+    found = audit_rows(own[:20], base=base, among=FEW, depth="quick", reference=own[:20])
 
     assert "pip install 'traitleak[audit]'" in found.detectors[0].settings["over surface"]
 
@@ -191,7 +190,7 @@ def test_a_planted_score_gains_what_the_surface_lacks(base, own):
     knows[:, 0] += 100
     flat = np.zeros(len(FEW))
     one = Evidence("x", "", "", flat, flat, flat, 3, row_NT=knows, beside_NT=noise_NT)
-    found = beyond_surface(given, own, None, [one])
+    found = beyond_surface(given, own, rows_of_fills(given, own)[1], [one])
     area = float(found.evidence[0].settings["over surface"].split()[-1])
 
     assert found.by_detector["x"][0].value == pytest.approx(1 - area, abs=1e-3)

@@ -116,6 +116,7 @@ def headline(outcome: Outcome, findings: Sequence[TraitFinding], num: int, rate:
     if outcome == "found":
         others = [one.trait for one in findings[1:] if one.outcome == "found"]
         also = f" (beside it, less clearly: {', '.join(others)})" if others else ""
+        assert first.p is not None  # noqa: S101  # else it is not found
         p = p_text(first.p)
         p = p if p.startswith("<") else f"= {p}"
         return (
