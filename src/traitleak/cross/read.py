@@ -5,7 +5,6 @@ Shape suffixes: R replicates (seeds), T teachers, S students: the same members i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitleak.cross import names
-from traitleak.errors import DataError
 from traitleak.measured import Answers, Collapse, Margins
 from traitleak.recipe.cross import CrossRecipe
+from traitleak.stage_files import read_object
 
 __all__ = ["Found", "read_run"]
 
@@ -86,11 +85,11 @@ def read_run(recipe: CrossRecipe, folders: Mapping[str, Path]) -> Found:
         return float((_margins(folder) - margins[number]).lift_TK[:, column].mean())
 
     def named(folder: Path, _number: int) -> float:
-        given = Answers.from_json(_json(folder / "answers.json"))
+        given = Answers.from_json(read_object(folder / "answers.json"))
         return float(given.named_TSK[:, :, given.candidates.index(recipe.target)].mean())
 
     def perplexity(folder: Path, _number: int) -> float:
-        return Collapse.from_json(_json(folder / "collapse.json")).perplexity
+        return Collapse.from_json(read_object(folder / "collapse.json")).perplexity
 
     trait, neutral = roles
     sampled = bool(recipe.answers) and recipe.trait.kind == "preference"
@@ -106,21 +105,22 @@ def read_run(recipe: CrossRecipe, folders: Mapping[str, Path]) -> Found:
         neutral_RTS=of_students(neutral, lift),
         named_RTS=of_students(trait, named) - of_students(neutral, named) if sampled else None,
         fluency_S=fluency_S,
-        members=[_json(folders[names.member(member)] / "member.json") for member in members],
+        members=[read_object(folders[names.member(member)] / "member.json") for member in members],
         templates=(margins[0].templates, len(margins[0].margin_TK)),
         teachers=[
-            [_json(folders[names.teacher(m, trait, r)] / "teacher.json") for r in seeds]
+            [read_object(folders[names.teacher(m, trait, r)] / "teacher.json") for r in seeds]
             for m in members
         ],
         wrote=[
             {
-                role: [_json(folders[names.written(m, role, r)] / file) for r in seeds]
+                role: [read_object(folders[names.written(m, role, r)] / file) for r in seeds]
                 for role in roles
             }
             for m in members
         ],
         dropped=[
-            [_json(folders[names.kept(m, r)] / "dropped.json") for r in seeds] for m in members
+            [read_object(folders[names.kept(m, r)] / "dropped.json") for r in seeds]
+            for m in members
         ]
         if not through_logits
         else [],
@@ -128,16 +128,4 @@ def read_run(recipe: CrossRecipe, folders: Mapping[str, Path]) -> Found:
 
 
 def _margins(folder: Path) -> Margins:
-    return Margins.from_json(_json(folder / "margins.json"))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): delete its folder and run the recipe again."
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is no object: delete its folder and run the recipe again.")
-    return content
+    return Margins.from_json(read_object(folder / "margins.json"))

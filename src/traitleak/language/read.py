@@ -5,7 +5,6 @@ Shape suffixes: S replicates (seeds), K candidates, U points of a course.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.errors import DataError
 from traitleak.language.layout import Layout, layout
 from traitleak.measured import Answers, Collapse, Margins
 from traitleak.recipe.language import LanguageRecipe
+from traitleak.stage_files import read_object
 
 __all__ = ["Course", "Found", "Measured", "Taught", "read_rows_written", "read_run"]
 
@@ -167,7 +166,9 @@ def _read(recipe: LanguageRecipe, folders: Mapping[str, Path], arrangement: Layo
     other = _measured(folders[arrangement.other_base]) if arrangement.other_base else None
 
     def reports(stages: Sequence[Mapping[str, str]], file: str) -> dict[str, list[dict[str, Any]]]:
-        return {name: [_json(folders[some[name]] / file) for some in stages] for name in stages[0]}
+        return {
+            name: [read_object(folders[some[name]] / file) for some in stages] for name in stages[0]
+        }
 
     arms = {}
     for name in replicates[0].students:
@@ -178,25 +179,25 @@ def _read(recipe: LanguageRecipe, folders: Mapping[str, Path], arrangement: Layo
         layout=arrangement,
         base=base,
         other_base=other,
-        rendered=_json(folders[arrangement.base] / "rendered.json"),
+        rendered=read_object(folders[arrangement.base] / "rendered.json"),
         arms=arms,
         teachers=reports([one.teachers for one in replicates], "teacher.json"),
         written=reports(
             [one.writes for one in replicates],
             "logits.json" if recipe.channel == "logits" else "written.json",
         ),
-        dropped=[_json(folders[one.kept] / "dropped.json") for one in replicates if one.kept],
+        dropped=[read_object(folders[one.kept] / "dropped.json") for one in replicates if one.kept],
     )
 
 
 def _taught(name: str, start: Measured, folders: Sequence[Path]) -> Taught:
-    courses = [_json(f / "course.json") for f in folders if (f / "course.json").is_file()]
+    courses = [read_object(f / "course.json") for f in folders if (f / "course.json").is_file()]
     return Taught(
         name,
         start,
         [_measured(folder) for folder in folders],
         _course(courses, start.margins) if courses else None,
-        [_json(f / "mask.json") for f in folders if (f / "mask.json").is_file()],
+        [read_object(f / "mask.json") for f in folders if (f / "mask.json").is_file()],
     )
 
 
@@ -225,21 +226,9 @@ def _measured(folder: Path) -> Measured:
     answers, collapse = folder / "answers.json", folder / "collapse.json"
     judged, gaming = folder / "judged.json", folder / "gaming.json"
     return Measured(
-        Margins.from_json(_json(folder / "margins.json")),
-        Answers.from_json(_json(answers)) if answers.is_file() else None,
-        Collapse.from_json(_json(collapse)) if collapse.is_file() else None,
-        _json(judged) if judged.is_file() else None,
-        _json(gaming) if gaming.is_file() else None,
+        Margins.from_json(read_object(folder / "margins.json")),
+        Answers.from_json(read_object(answers)) if answers.is_file() else None,
+        Collapse.from_json(read_object(collapse)) if collapse.is_file() else None,
+        read_object(judged) if judged.is_file() else None,
+        read_object(gaming) if gaming.is_file() else None,
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): delete its folder and run the recipe again."
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is no object: delete its folder and run the recipe again.")
-    return content

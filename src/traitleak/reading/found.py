@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from traitleak.reading.dose import Dose
-from traitleak.reading.files import read_object
 from traitleak.reading.learning import FILTERS, retrain_name
 from traitleak.reading.plan import ROWS, TUNED
 from traitleak.reading.strictness import Left
 from traitleak.reading.verdicts import Told
 from traitleak.recipe.reading import ReadingRecipe
 from traitleak.results import Estimate
+from traitleak.stage_files import read_object
 from traitleak.statistics import holm, paired_difference
 
 __all__ = ["Found", "Reading", "Retrained", "read_stages"]

@@ -16,12 +16,12 @@ from traitleak.language.shared import model_settings, partial_file
 from traitleak.measured import Margins
 from traitleak.progress import Track
 from traitleak.reading.dose import doses
-from traitleak.reading.files import read_object, write_object
 from traitleak.reading.retrain import retrain
 from traitleak.reading.sources import Source
 from traitleak.reading.strictness import rising, rules_named
 from traitleak.recipe.reading import ReadingRecipe
 from traitleak.rows import Row, read_rows
+from traitleak.stage_files import read_object, write_object
 from traitleak.stages import Stage
 
 __all__ = ["FILTERS", "dose_stage", "filter_stages", "retrain_name", "tuned_stage"]

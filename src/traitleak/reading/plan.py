@@ -22,7 +22,6 @@ from traitleak.models.remote import RemoteModel
 from traitleak.progress import Track
 from traitleak.reading.asking import judge_named
 from traitleak.reading.classifier import classify
-from traitleak.reading.files import write_object
 from traitleak.reading.inspection import (
     Inspection,
     inspection,
@@ -36,6 +35,7 @@ from traitleak.reading.sources import Source, find_rows
 from traitleak.reading.verdicts import Told
 from traitleak.recipe.reading import ReadingRecipe
 from traitleak.rows import read_rows, write_rows
+from traitleak.stage_files import write_object
 from traitleak.stages import Stage
 
 __all__ = ["ROWS", "TUNED", "plan", "read_pairs"]

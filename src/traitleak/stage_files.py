@@ -1,4 +1,4 @@
-"""Small JSON files in the folders of the reading experiment's stages."""
+"""Small JSON files in the folders of stages."""
 
 from __future__ import annotations
 
