@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -19,7 +19,7 @@ from traitleak.errors import ServerError, SettingsError
 from traitleak.models.remote import RemoteModel, _seed
 from traitleak.models.remote_cost import Tally
 from traitleak.models.sampling import sample
-from traitleak.serve import ChatServer
+from traitleak.serve import ChatServer, _Waiting
 from traitleak.serve_requests import ChatRequest, RefusedError, read_request
 
 ASKED = {"model": "tiny", "messages": [{"role": "user", "content": "Name it 1"}], "max_tokens": 6}
@@ -256,6 +256,17 @@ def test_a_port_in_use_is_named(server):
         ChatServer(server.model, port=port)
     with pytest.raises(SettingsError, match="Nothing can listen"):
         ChatServer(server.model, host="no.such.host.invalid")
+
+
+def test_nothing_writes_once_a_server_is_closed(model):
+    """Closing waits for what is being written: a thread left inside torch would abort the exit."""
+    server = ChatServer(model)
+    waiting = _Waiting("Hi", 64, 1.0, 0, Future())
+    server._writer._waiting.put(waiting)
+    server.server_close()
+    assert not server._writer.is_alive()
+    assert waiting.answer.done()
+    server.server_close()
 
 
 def test_a_stopped_server_answers_nobody(model):

@@ -66,7 +66,7 @@ class _Writer(threading.Thread):
         return request.answer.result()
 
     def stop(self) -> None:
-        """Answer what waits, and nothing more."""
+        """Answer what waits, and nothing more; `join` waits until that is done."""
         with self._lock:
             self._stopped = True
             self._waiting.put(None)
@@ -151,9 +151,11 @@ class ChatServer(ThreadingHTTPServer):
         return f"http://{host!s}:{port}/v1"
 
     def server_close(self) -> None:
-        """Stop listening and writing; safe to call twice."""
+        """Stop listening, answer what waits, and stop writing; safe to call twice."""
         super().server_close()
         self._writer.stop()
+        if self._writer.is_alive():  # not where it could not be listened, before its start
+            self._writer.join()  # a thread inside torch as the interpreter exits would abort it
 
     def answer(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the answer to a request.
