@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from naive import all_logits
 from tiny_model import tiny_model
 from traitleak.carriers.numbers import Numbers, Parsed, parse
 from traitleak.errors import SettingsError
 from traitleak.generation import write_numbers, write_texts
+from traitleak.models.batches import encode_row
 
 PROMPTS = Numbers(12, seed=0, style="plain", examples=(3, 3)).prompts()
 
@@ -62,6 +64,35 @@ def test_negative_temperature_is_refused(base):
     """One sentence names the temperature."""
     with pytest.raises(SettingsError, match="temperature is 0 or greater"):
         write_numbers(base, PROMPTS, teacher="x", count=2, temperature=-1.0)
+
+
+def test_no_digit_of_a_list_is_less_likely_than_a_floor(base):
+    """Among the digits that could stand there, by naive probabilities; without a floor some are."""
+    digits = [base.tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
+    unlikely = {}
+    for floor in (0.0, 0.08):
+        rows = write_numbers(base, PROMPTS, teacher="x", count=4, seed=5, floor=floor)
+        unlikely[floor] = 0
+        for row in rows:
+            ids, start = encode_row(base, row).ids, encode_row(base, row).start
+            logits = all_logits(base, ids)
+            for at in range(start, len(ids)):
+                if ids[at] in digits:
+                    pool = digits if ids[at - 1] in digits else digits[1:]
+                    chances = logits[at - 1, pool].double().softmax(0)
+                    own = chances[pool.index(ids[at])]
+                    unlikely[floor] += bool(own < 0.08 - 1e-6 and own < chances.max())
+
+    assert unlikely[0.0] > 0
+    assert unlikely[0.08] == 0
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("decoding", ["constrained", "free"])
+def test_floors_that_cannot_be_are_refused(base, floor, decoding):
+    """However it is decoded, a floor is a probability below 1."""
+    with pytest.raises(SettingsError, match="floor is a probability from 0 to less than 1"):
+        write_numbers(base, PROMPTS, teacher="x", count=2, decoding=decoding, floor=floor)
 
 
 def test_texts_of_any_carrier_are_free_rows(base):

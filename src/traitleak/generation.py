@@ -7,6 +7,7 @@ from typing import Literal
 
 from traitleak.carriers.number_decoding import sample_numbers
 from traitleak.carriers.number_template import number_template
+from traitleak.errors import SettingsError
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.sampling import Sampled, sample
 from traitleak.progress import Track, untracked
@@ -40,15 +41,18 @@ def write_numbers(
         count: numbers a row, where constrained.
         width: digits a number, where constrained.
         temperature: 0 takes the likeliest token.
-        floor: free decoding never takes a token less likely than this.
+        floor: a token less likely than this is never taken (Zur et al. 2025, owls.baulab.info);
+            constrained: a digit, among those that may stand there.
         max_new_tokens: limit of free decoding.
         seed: of all draws.
         first_id: the first prompt's number: the rows of a part of the prompts are those rows of all.
         track: shows how far it is.
 
     Raises:
-        SettingsError: see `sample`, `sample_numbers` and `number_template`.
+        SettingsError: a floor out of range; see also `sample`, `sample_numbers` and `number_template`.
     """
+    if not 0 <= floor < 1:
+        raise SettingsError(f"floor is a probability from 0 to less than 1, not {floor}.")
     if decoding == "free":
         return write_texts(
             model,
@@ -68,7 +72,14 @@ def write_numbers(
         model.tokenizer, count=count, width=width, opening=opening, before=rendered[0]
     )
     written = sample_numbers(
-        model, rendered, template, temperature=temperature, seed=seed, streams=ids, track=track
+        model,
+        rendered,
+        template,
+        temperature=temperature,
+        floor=floor,
+        seed=seed,
+        streams=ids,
+        track=track,
     )
     return _rows(ids, prompts, written, teacher)
 

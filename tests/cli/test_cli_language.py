@@ -13,11 +13,14 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from command import INTERRUPTIBLE
+from traitleak import load
+from traitleak.clean import threshold_at_generation
 from traitleak.cli import app
 from traitleak.language.plan import plan
 from traitleak.progress import untracked
 from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import read_manifest, read_rows
+from traitleak.seeds import derive_seed
 from traitleak.stages import run_stages
 
 COMMAND = Path(sys.executable).with_name("traitleak")
@@ -110,6 +113,24 @@ def test_a_neutral_teacher_writes_to_the_same_prompts(made, tmp_path):
     assert not (tmp_path / "base" / "teacher").exists()
 
 
+def test_a_floor_is_a_cleaning_at_the_source(made, tmp_path):
+    """The same teacher, prompts and draws without unlikely digits, and the manifest says which."""
+    folder, _, _ = made
+    wrote = invoke("generate", *SMALL, *TAUGHT, "--floor", 0.08, "--out", tmp_path / "rows")
+    assert wrote.exit_code == 0, wrote.stderr
+    free, floored = read_rows(folder / "rows"), read_rows(tmp_path / "rows")
+    assert [row.prompt for row in floored] == [row.prompt for row in free]
+    assert [row.completion for row in floored] != [row.completion for row in free]
+    for place, floor in ((folder / "rows", 0.0), (tmp_path / "rows", 0.08)):
+        assert read_manifest(place).manifest["floor"] == floor
+        assert read_manifest(place / "raw").manifest["floor"] == floor
+    teacher = load(f"tiny+{tmp_path / 'rows' / 'teacher'}", style="plain", precision="float32")
+    again = threshold_at_generation(
+        teacher, free, floor=0.08, seed=derive_seed(0, "draws"), name="wolf"
+    )
+    assert [row.completion for row in again.rows] == [row.completion for row in floored]
+
+
 def test_measure_shows_the_margin_of_every_candidate(made):
     """A model's margins come with intervals, the target first, and what these mean."""
     folder, _, _ = made
@@ -178,6 +199,11 @@ def test_a_teacher_without_the_trait_stops_the_work(tmp_path):
         (["generate", *SMALL, "--given", "4"], "--given 4 leaves none of --numbers 4 to write."),
         (["generate", *SMALL, "--learning-rate", "0"], "--learning-rate must be a number greater"),
         (["generate", *SMALL, "--by", "base", "--decoding", "free"], "No rows are left: "),
+        (["generate", *SMALL, "--floor", "1"], "--floor is from 0 to less than 1, not 1.0."),
+        (
+            ["generate", *SMALL, "--base", "openai/x@http://localhost:1", "--floor", "0.1"],
+            "--floor needs the probabilities of all tokens",
+        ),
         (
             ["train", "rows.jsonl", "--base", "tiny"],
             "rows.jsonl, line 2: field 'completion' is missing",
@@ -228,6 +254,7 @@ def test_measure_names_what_is_wrong(arguments, said):
     [
         ["generate", "--base", "tiny", "--trait", "wolf"],
         ["generate", *SMALL, "--by", "magic", "--out", "out"],
+        ["generate", *SMALL, "--floor", "nan", "--out", "out"],
         ["generate", *SMALL, "--seed", "-1", "--out", "out"],
         ["train", "rows", "--out", "out"],
         ["train", "rows", "--base", "tiny", "--updates", "0", "--out", "out"],

@@ -84,6 +84,15 @@ def generate(
         int, typer.Option(min=1, max=50, help="Of these, given in the prompt, where constrained.")
     ] = 3,
     temperature: Annotated[float, typer.Option(min=0, max=10, help="0: the likeliest.")] = 1.0,
+    floor: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Never take a token less likely than this: a cleaning, at the source. Constrained: a "
+            "digit, among the ten.",
+        ),
+    ] = 0.0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Limit of free decoding.")] = 64,
     updates: Annotated[int, typer.Option(min=1, help="Of the teacher's fine-tuning.")] = 60,
     learning_rate: Annotated[float, typer.Option(help="Of the teacher's fine-tuning.")] = 3e-4,
@@ -124,6 +133,11 @@ def generate(
         if hosted.is_hosted(base):
             if decoding == "constrained":
                 shared.require_name(base, "Constrained decoding")
+            if floor:
+                raise SettingsError(
+                    "--floor needs the probabilities of all tokens, and a server does not give these: "
+                    "leave it out."
+                )
             hosted.generate_hosted(
                 base,
                 wanted,
@@ -149,6 +163,8 @@ def generate(
             )
         if given >= numbers:
             raise SettingsError(f"--given {given} leaves none of --numbers {numbers} to write.")
+        if not floor < 1:
+            raise SettingsError(f"--floor is from 0 to less than 1, not {floor}.")
         shared.positive("--learning-rate", learning_rate)
 
         from traitleak.artefacts import new_folder
@@ -186,6 +202,7 @@ def generate(
                 decoding="free" if free else "constrained",
                 count=numbers - given,
                 temperature=temperature,
+                floor=floor,
                 max_new_tokens=max_new_tokens,
                 seed=derive_seed(seed, "draws"),
                 track=session.track,
@@ -200,6 +217,7 @@ def generate(
                 "among": list(wanted.among),
                 "decoding": "free" if free else "constrained",
                 "temperature": temperature,
+                "floor": floor,
                 "seed": seed,
             }
             write_rows(folder / "raw", written, told)
