@@ -20,6 +20,7 @@ import traitleak as tl
 from traitleak.audit.choices import choices_of
 from traitleak.audit.likelihood import quick_teachers, token_ratios
 from traitleak.audit.panel import preferences
+from traitleak.audit.teacher_cache import teachers_folder
 from traitleak.clean import (
     Cleaned,
     at_random,
@@ -32,7 +33,6 @@ from traitleak.clean import (
 )
 from traitleak.clean.verify import SeedMeasured
 from traitleak.models.batches import encode_rows
-from traitleak.models.bundled import cache_folder
 from traitleak.models.language_model import LanguageModel
 from traitleak.rows import Row
 from traitleak.student import Training
@@ -56,7 +56,7 @@ def main() -> None:
     wanted = argparse.Namespace(**{**vars(chosen), "rows": chosen.rows + HELD_OUT})
     written = taught_writers(wanted)
     group = preferences(base, tl.ANIMALS).only(TRAIT)
-    teacher = quick_teachers(base, group, cache=cache_folder())[TRAIT]()
+    teacher = quick_teachers(base, group, cache=teachers_folder())[TRAIT]()
     found = [
         of_seed(base, teacher, written[f"{TRAIT}-{seed}"], written[f"base-{seed}"], seed, chosen)
         for seed in range(chosen.seeds)

@@ -32,10 +32,10 @@ from traitleak.audit.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.panel import preferences
 from traitleak.audit.shares import Shares, shares, smallest_share
 from traitleak.audit.style import style_scores
+from traitleak.audit.teacher_cache import teachers_folder
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
 from traitleak.models.batches import encode_rows
-from traitleak.models.bundled import cache_folder
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import untracked
 from traitleak.recipe import LanguageRecipe, load_recipe
@@ -145,7 +145,7 @@ def scores(
     hypotheses = {
         name: make
         for group in groups
-        for name, make in quick_teachers(base, group, cache=cache_folder()).items()
+        for name, make in quick_teachers(base, group, cache=teachers_folder()).items()
     }
     found: dict[str, NDArray[np.float64]] = {}
     for name, rows in written.items():

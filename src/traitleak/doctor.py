@@ -44,6 +44,8 @@ def examine(runs: Path) -> Iterator[Finding]:
         yield from _machine()
     yield from _extras()
     yield from _models()
+    if not missing:
+        yield from _teachers()
     yield from _room(runs)
 
 
@@ -125,6 +127,18 @@ def _models() -> Iterator[Finding]:
             f"model {model.name}",
             f"{here if model.present else 'not on this machine'} ({model.licence})",
             remedy=f"optional: {model.how_to_add}" if model.how_to_add else "",
+        )
+
+
+def _teachers() -> Iterator[Finding]:
+    from traitleak.audit.teacher_cache import MOST_BYTES, kept, teachers_folder
+
+    found = kept(teachers_folder())
+    if found.num:
+        yield Finding(
+            "quick teachers of audits",
+            f"{found.num:,} kept, {found.size / 1e6:,.0f} MB (at most {MOST_BYTES / 1e6:,.0f})",
+            remedy=f"to free it, delete {teachers_folder()}",
         )
 
 

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.arms import Arm, Example
-from traitleak.artefacts import content_hash, new_folder, remove
+from traitleak.artefacts import content_hash
 from traitleak.audit.choices import ChoiceLogits, Choices, choice_log_probabilities
 from traitleak.audit.panel import Group
-from traitleak.errors import DataError
-from traitleak.models.adapters import Adapter, LoraSettings, load_adapter, with_adapter
+from traitleak.audit.teacher_cache import drop_oldest, keep_teacher, kept_teacher
+from traitleak.models.adapters import LoraSettings, with_adapter
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
@@ -64,8 +64,8 @@ def quick_teachers(
         updates: of 8 contexts each, an adapter of rank 16 at learning rate 3e-4. Few are enough: what
             counts is the direction.
         seed: the same draws for every trait, so that hypotheses differ only in the trait.
-        cache: a folder where they are kept, and taken from the next time; one that is damaged is
-            trained anew.
+        cache: a folder where they are kept, and taken from the next time (`teacher_cache`); one that
+            is damaged is trained anew, and the least recently used go where there is too much.
         track: shows how far it is.
     """
     training = Training(
@@ -74,30 +74,21 @@ def quick_teachers(
     drawn = derive_seed(seed, "quick-teacher")
     key = content_hash([base.fingerprint, group.contexts, repr(training), drawn])
     work = list(zip(group.traits, group.token_ids, strict=True))
-    found = {}
+    found, places = {}, []
     for trait, token in track(work, "teachers", len(work)):
-        place = cache / f"quick-teacher-{key[:16]}-{token}" if cache else None
-        adapter = _kept(place)
+        place = cache / f"{key[:16]}-{token}" if cache else None
+        adapter = kept_teacher(place) if place else None
         if adapter is None:
             examples = [_example(ids, token) for ids in group.contexts]
             adapter = distill(base, [Arm(trait, examples, drawn)], training)[0].adapter
             assert adapter is not None  # noqa: S101  # a rank was given
             if place is not None:
-                if place.exists():
-                    remove(place)
-                with new_folder(place) as folder:
-                    adapter.save(folder, base=base.name)
+                keep_teacher(place, adapter, base=base.name)
+        places += [place] if place else []
         found[trait] = partial(with_adapter, base, adapter, name=trait)
+    if cache:
+        drop_oldest(cache, spared=places)
     return found
-
-
-def _kept(place: Path | None) -> Adapter | None:
-    if place is None or not place.exists():
-        return None
-    try:
-        return load_adapter(place)
-    except DataError:
-        return None
 
 
 def _example(context: Sequence[int], token: int) -> Example:

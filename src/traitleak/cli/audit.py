@@ -113,7 +113,7 @@ def audit(
             from traitleak.audit.expected_time import expected_seconds
             from traitleak.audit.formats import print_verdict, written
             from traitleak.audit.run import audit_rows
-            from traitleak.models.bundled import cache_folder
+            from traitleak.audit.teacher_cache import teachers_folder
             from traitleak.traits.preference import ANIMALS
 
             model = session.load(base, style=style, precision=precision, device=device)
@@ -143,7 +143,7 @@ def audit(
                 judge=reader,
                 source=source,
                 seed=seed,
-                cache=cache_folder(),
+                cache=teachers_folder(),
                 track=session.track,
             )
         from traitleak.artefacts import write_text

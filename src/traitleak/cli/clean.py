@@ -265,9 +265,9 @@ class _AtHand:
         from traitleak.audit.choices import choices_of
         from traitleak.audit.likelihood import quick_teachers, token_ratios
         from traitleak.audit.panel import preferences
+        from traitleak.audit.teacher_cache import teachers_folder
         from traitleak.clean import token_scores
         from traitleak.models.batches import encode_rows
-        from traitleak.models.bundled import cache_folder
 
         assert self.base is not None  # noqa: S101  # required beside a trait
         assert self._trait is not None  # noqa: S101  # else it is not asked for
@@ -278,7 +278,7 @@ class _AtHand:
         if self._teacher is None:
             group = preferences(self.base, self._trait.among, category=self._trait.category)
             self._teacher = quick_teachers(
-                self.base, group.only(target), cache=cache_folder(), track=self._session.track
+                self.base, group.only(target), cache=teachers_folder(), track=self._session.track
             )[target]()
         choices = choices_of(self.base, [row.completion for row in rows])
         ratios = token_ratios(
