@@ -39,6 +39,7 @@ __all__ = [
     "Arm",
     "Course",
     "Example",
+    "RowOrder",
     "Student",
     "Training",
     "distill",
@@ -203,7 +204,7 @@ class _Run:
         self._base, self._arms, self._training, self._numbers = base, arms, training, numbers
         self._checkpoint = checkpoint
         self.courses = [Course() for _ in arms]
-        self._orders = [_Order(len(arm.examples), arm.seed) for arm in arms]
+        self._orders = [RowOrder(len(arm.examples), arm.seed) for arm in arms]
         self._stack: LoraStack | None = None
         if training.lora is not None:
             self._model = base
@@ -409,10 +410,11 @@ def _given(model: LanguageModel) -> Callable[[], LanguageModel]:
     return lambda: model
 
 
-class _Order:
+class RowOrder:
     """Row numbers in an order that a seed fixes: every row once, then every row once again."""
 
     def __init__(self, num: int, seed: int) -> None:
+        """The order of `num` rows."""
         self._num, self._seed = num, seed
         self._epochs: dict[int, list[int]] = {}
 

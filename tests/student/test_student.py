@@ -24,7 +24,7 @@ from tiny_model import tiny_model
 from traitleak.models import scoring
 from traitleak.models.scoring import score
 from traitleak.student import (
-    _Order,
+    RowOrder,
     distill,
 )
 
@@ -225,7 +225,7 @@ def test_chunks_of_the_vocabularys_logits_change_no_student(monkeypatch):
 @given(st.integers(1, 12), st.integers(1, 7), st.integers(0, 2**63 - 1))
 def test_every_row_comes_once_before_any_comes_again(num, batch, seed):
     """An epoch is a permutation; updates take its rows in turn, across its end."""
-    order = _Order(num, seed)
+    order = RowOrder(num, seed)
     updates = -(-3 * num // batch)
     rows = list(itertools.chain.from_iterable(order.rows(u, batch) for u in range(updates)))
     for epoch in range(3):
@@ -234,13 +234,13 @@ def test_every_row_comes_once_before_any_comes_again(num, batch, seed):
 
 def test_order_is_fixed_by_the_seed_and_differs_between_epochs():
     """The same from any update on; another seed, or another epoch, has another order."""
-    whole = [list(_Order(20, 3).rows(update, 20)) for update in range(3)]
-    late = _Order(20, 3)
+    whole = [list(RowOrder(20, 3).rows(update, 20)) for update in range(3)]
+    late = RowOrder(20, 3)
 
     assert list(late.rows(2, 20)) == whole[2]
     assert list(late.rows(0, 20)) == whole[0]
     assert len({tuple(rows) for rows in whole}) == 3
-    assert list(_Order(20, 4).rows(0, 20)) != whole[0]
+    assert list(RowOrder(20, 4).rows(0, 20)) != whole[0]
 
 
 def test_seed_fixes_the_student():

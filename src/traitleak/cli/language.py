@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from traitleak.cli import hosted
+from traitleak.cli import hosted, tinker
 from traitleak.cli import models as shared
 from traitleak.cli.shared import Debug, Json, Quiet, exit_codes, print_json
 from traitleak.errors import SettingsError
@@ -260,6 +260,9 @@ def train(
     weight_decay: Annotated[float, typer.Option(min=0, max=1, help="Decoupled.")] = 0.1,
     rank: Annotated[int, typer.Option(min=1, max=4096, help="Of the adapter.")] = 8,
     alpha: Annotated[float, typer.Option(help="The adapter's scale x rank.")] = 16.0,
+    tokenizer: tinker.Tokenizer = "",
+    dry_run: tinker.TrainDryRun = False,
+    price: tinker.PricePerMillion = None,
     style: Style = "plain",
     precision: Precision = "float32",
     device: Device = "auto",
@@ -270,10 +273,13 @@ def train(
 ) -> None:
     """Train a student on rows: on their completions, and on nothing else.
 
-    DIR becomes a PEFT folder, which plain `peft` loads, and which `<base>+DIR` names here.
+    DIR becomes a PEFT folder, which plain `peft` loads, and which `<base>+DIR` names here. A base named
+    tinker/<model> is trained at Tinker, a service, with the key in TINKER_API_KEY.
     """
     with exit_codes(debug=debug, left=_TRAINING_KEPT):
-        shared.require_name(base, "Training")
+        if not tinker.is_tinker(base):
+            shared.require_name(base, "Training")
+            tinker.require_no_tinker(base, dry_run=dry_run, price=price, tokenizer=tokenizer)
         shared.positive("--learning-rate", learning_rate)
         shared.positive("--alpha", alpha)
 
@@ -281,22 +287,43 @@ def train(
         from traitleak.rows import read_rows
 
         read = read_rows(rows)  # before the slow imports: they may be wrong
+        settings: dict[str, Any] = {
+            "updates": -(-len(read) * epochs // batch) if epochs else updates,
+            "batch": batch,
+            "accumulate": accumulate,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "warmup": warmup,
+            "weight_decay": weight_decay,
+        }
+        if tinker.is_tinker(base):
+            if precision != "float32" or device != "auto":
+                raise SettingsError(
+                    f"{base} is trained at Tinker, on its machines and in its precision: leave "
+                    "--precision and --device out."
+                )
+            tinker.train_at_tinker(
+                rows,
+                read,
+                base,
+                out,
+                settings | {"rank": rank, "alpha": alpha},
+                tokenizer=tokenizer,
+                dry_run=dry_run,
+                price=price,
+                style=style,
+                seed=seed,
+                json=json,
+                quiet=quiet,
+            )
+            return
         with new_folder(out) as folder, shared.at_work("training", quiet=quiet or json) as session:
             from traitleak.clean.cleaned import CLEANING, read_cleaned
             from traitleak.models.adapters import LoraSettings
             from traitleak.seeds import derive_seed
             from traitleak.student import Arm, Training, distill, mask_example, token_examples
 
-            training = Training(
-                -(-len(read) * epochs // batch) if epochs else updates,
-                batch=batch,
-                accumulate=accumulate,
-                learning_rate=learning_rate,
-                schedule=schedule,
-                warmup=warmup,
-                weight_decay=weight_decay,
-                lora=LoraSettings(rank, alpha),
-            )
+            training = Training(**settings, lora=LoraSettings(rank, alpha))
             # Masked tokens have no loss; the weights fit the rows, as both are of one checked folder.
             cleaned = read_cleaned(rows) if (rows / CLEANING).is_file() else None
             model = session.load(base, style=style, precision=precision, device=device)
@@ -320,12 +347,7 @@ def train(
                 "template": model.renderer.template_hash,
                 "rows": len(read),
                 "share_trained": mask.share,
-                "updates": training.updates,
-                "batch": batch,
-                "learning_rate": learning_rate,
-                "schedule": schedule,
-                "warmup": warmup,
-                "weight_decay": weight_decay,
+                **{name: value for name, value in settings.items() if name != "accumulate"},
                 "seed": seed,
             }
             shared.write_training(folder, told, losses)

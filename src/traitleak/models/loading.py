@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from traitleak.errors import DataError, SettingsError
 from traitleak.models.bundled import describe_models, expanded, on_this_machine
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from traitleak.models.language_model import LanguageModel
 
-__all__ = ["describe_models", "load"]
+__all__ = ["describe_models", "load", "load_unweighted"]
+
+_T = TypeVar("_T")
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _HUB_SECONDS = 10  # how long the hub may take to answer at all; the libraries retry for a minute
@@ -118,6 +120,51 @@ def load(
     return model
 
 
+def load_unweighted(
+    name: str,
+    *,
+    style: Literal["auto", "chat", "plain"] = "auto",
+    say: Callable[[str], None] | None = None,
+) -> LanguageModel:
+    """A model to encode rows with: of one named `hf/...` only configuration and tokenizer are read.
+
+    Args:
+        name: as in `load`. Models that are not named `hf/...` are small, and are loaded whole.
+        style: the same.
+        say: the same.
+
+    Returns:
+        A model whose weights are not there (on PyTorch's device `meta`): whatever runs it fails.
+
+    Raises:
+        SettingsError: as in `load`.
+        DataError: as in `load`; or its architecture is none that transformers knows.
+    """
+    from traitleak.models.chat import make_renderer
+    from traitleak.models.language_model import LanguageModel
+
+    say = say or _to_stderr
+    parsed = parse_name(name)
+    if parsed.kind != "hf" or parsed.adapters:
+        return load(name, device="cpu", style=style, say=say)
+    network, tokenizer = _hugging_face(parsed.target, _read_unweighted, say, weights=False)
+    return LanguageModel(parsed.text, network, tokenizer, make_renderer(tokenizer, style))
+
+
+def _read_unweighted(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        config = AutoConfig.from_pretrained(source, **options)
+        with torch.device("meta"):
+            make: Any = AutoModelForCausalLM.from_config  # untyped there
+            network = make(config, trust_remote_code=False)
+    return network, tokenizer
+
+
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
 
@@ -127,7 +174,7 @@ def _weights(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
     """Network, tokenizer, and the weights' hash where it is known already ("" where not)."""
     if parsed.kind == "hf":
-        return *_hugging_face(parsed.target, precision, say), ""
+        return *_hugging_face(parsed.target, lambda source: _read(source, precision), say), ""
     if parsed.kind == "tiny":
         return *_tiny(int(parsed.target), precision), ""
     if parsed.kind == "bundled":
@@ -150,29 +197,30 @@ def _tiny(seed: int, precision: str) -> tuple[PreTrainedModel, PreTrainedTokeniz
 
 
 def _hugging_face(
-    target: str, precision: str, say: Callable[[str], None]
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    target: str, read: Callable[[str], _T], say: Callable[[str], None], *, weights: bool = True
+) -> _T:
+    """What `read` makes of a model's folder, which is fetched first if it has to be."""
     folder = expanded(target)
     if folder.exists():
-        return _from_folder(folder, precision)
+        return _from_folder(folder, read)
     if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", target):
         raise SettingsError(
             f"hf/{target}: there is no such folder, and it cannot be a model's id on the hub, which is "
             "<owner>/<model>."
         )
     try:
-        return _read(_snapshot(target, local_files_only=True), precision)
+        return read(_snapshot(target, local_files_only=True))
     except _unreadable() as in_cache:
         if any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE):
             raise DataError(
                 f"hf/{target} is not whole in the Hugging Face cache, and the hub may not be asked "
                 f"({' or '.join(_OFFLINE)} is set). {on_this_machine()}"
             ) from in_cache
-    weights = _ask_hub(target)
+    files = _ask_hub(target)
     say(f"Fetching {target} from the Hugging Face hub.")
     try:
-        patterns = [*_BESIDE_WEIGHTS, weights]
-        return _read(_snapshot(target, allow_patterns=patterns), precision)
+        patterns = [*_BESIDE_WEIGHTS, *([files] if weights else [])]
+        return read(_snapshot(target, allow_patterns=patterns))
     except _unreadable() as error:
         raise DataError(f"hf/{target} cannot be used: {_first_line(error)}.") from error
 
@@ -188,7 +236,7 @@ def _snapshot(target: str, **options: Any) -> str:
     return str(snapshot_download(target, ignore_patterns=_NOT_FETCHED, **options))
 
 
-def _from_folder(folder: Path, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _from_folder(folder: Path, read: Callable[[str], _T]) -> _T:
     if (folder / _ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
         raise SettingsError(
             f"{folder} holds an adapter, not a model; name it on top of its base: <base>+{folder}."
@@ -199,7 +247,7 @@ def _from_folder(folder: Path, precision: str) -> tuple[PreTrainedModel, PreTrai
             "A GGUF file is named gguf/<file>."
         )
     try:
-        return _read(str(folder), precision)
+        return read(str(folder))
     except _unreadable() as error:
         raise DataError(
             f"The model in {folder} cannot be read ({_first_line(error)}); get it anew, or name another."

@@ -85,6 +85,11 @@ def parse_name(text: str) -> ModelName:
         raise SettingsError("A model's name cannot hold a null character.")
     if name.startswith("openai/"):
         return _server(name)
+    if name.startswith("tinker/"):
+        raise SettingsError(
+            f"{_short(name)} names a base that Tinker trains, which only `traitleak train` takes; its "
+            f"weights may be found as hf/{_short(name.removeprefix('tinker/').partition('@')[0])}."
+        )
     base, adapters = _split_adapters(name)
     provider, slash, target = base.partition("/")
     if base in BUNDLED:
