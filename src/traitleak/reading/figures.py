@@ -40,10 +40,12 @@ def dose_panel(found: Found, unit: str) -> CurvePanel | None:
         ),
     ]
     caption = "The base reads rows before it is asked; nothing is trained. Bands: 95 % over draws."
-    if found.tuned and found.tuned.transfer:
-        same = [found.tuned.transfer] * len(x)
+    if found.trained and found.trained.transfer:
+        same = [found.trained.transfer] * len(x)
         curves.append(_curve("trained", "the same difference after training", "reference", x, same))
-        caption += " The level line is what training on the rows did; its band is over replicates."
+        caption += (
+            " The level line is what training on rows did; its band, from two students on, is over them."
+        )
     return CurvePanel(
         name="dose",
         title="Rows in the prompt",

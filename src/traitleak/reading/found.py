@@ -96,6 +96,12 @@ class Found:
         """Readers that told the rows apart: right above chance at 5 %, all readers allowed for."""
         return [one for one in self.readers if one.adjusted_p <= 0.05]
 
+    @property
+    def trained(self) -> Retrained | None:
+        """What training on the rows did to the recipe's own students, or to those of unfiltered rows."""
+        both = (self.tuned, self.retrained.get("none"))
+        return next((one for one in both if one is not None and one.trait), None)
+
 
 def read_stages(recipe: ReadingRecipe, folders: Mapping[str, Path]) -> Found:
     """Read every stage of a run that went to its end.

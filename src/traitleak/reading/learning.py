@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -89,10 +89,17 @@ def dose_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
 
 def filter_stages(recipe: ReadingRecipe, source: Source, rows: str) -> list[Stage]:
     """What each rule leaves (`filters.json`), and where it is asked for what students learn of that."""
-    rules = recipe.filters.rules if recipe.filters.retrain else []
+    numbers = [
+        number
+        for number, rule in enumerate(recipe.filters.rules)
+        if rule in recipe.filters.retrained
+    ]
     return [
         _filter_stage(recipe, source, rows),
-        *(_retrain_stage(recipe, source, rows, number) for number in range(len(rules))),
+        *(
+            _retrain_stage(recipe, source, rows, number, numbers[:place])
+            for place, number in enumerate(numbers)
+        ),
     ]
 
 
@@ -141,13 +148,16 @@ def retrain_name(rule: str) -> str:
     return f"retrain-{rule}"
 
 
-def _retrain_stage(recipe: ReadingRecipe, source: Source, rows: str, number: int) -> Stage:
+def _retrain_stage(
+    recipe: ReadingRecipe, source: Source, rows: str, number: int, earlier: Sequence[int]
+) -> Stage:
     """`retrained.json`: the lifts of students, or why there are none.
 
-    Where a rule drops nothing that those before it left, the students are theirs.
+    Where a rule leaves what one of the `earlier` left, the students are theirs.
     """
     how, language = recipe.filters, source.language
-    rule, before = how.rules[number], [retrain_name(name) for name in how.rules[:number]]
+    rule = how.rules[number]
+    before = {one: retrain_name(how.rules[one]) for one in earlier}
     student = recipe.student or language.student
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
@@ -159,8 +169,8 @@ def _retrain_stage(recipe: ReadingRecipe, source: Source, rows: str, number: int
                 out / "retrained.json", {"lifts": None, "why": _too_few(len(left), needed)}
             )
             return
-        for earlier, name in zip(told["left"], before, strict=False):
-            if set(earlier["pairs"]) == left:
+        for one, name in before.items():
+            if set(told["left"][one]["pairs"]) == left:
                 write_object(out / "retrained.json", read_object(inputs[name] / "retrained.json"))
                 return
         sides: dict[str, list[Row]] = {
@@ -189,7 +199,7 @@ def _retrain_stage(recipe: ReadingRecipe, source: Source, rows: str, number: int
         "student": student.model_dump(mode="json"),
         "seed": recipe.seed,
     }
-    return Stage(retrain_name(rule), settings, work, (rows, FILTERS, *before))
+    return Stage(retrain_name(rule), settings, work, (rows, FILTERS, *before.values()))
 
 
 def _too_few(left: int, needed: int) -> str:

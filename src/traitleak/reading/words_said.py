@@ -59,8 +59,8 @@ def answer(found: Found, unit: str) -> str:
             f"{most.rows:,} {found.target} rows in the prompt moved the margin by "
             f"{estimate_text(moved, 3, signed=True)} {unit} more than neutral ones{_clear(moved)}."
         )
-    if found.tuned and found.tuned.transfer:
-        trained = found.tuned.transfer
+    if found.trained and found.trained.transfer:
+        trained = found.trained.transfer
         said.append(
             "Training on the rows moved it by "
             f"{estimate_text(trained, 3, signed=True)}, n = {trained.n}."

@@ -134,8 +134,10 @@ class FilterFields(StrictFields):
         description="nats a digit by which a number's odds may differ from even ones",
     )
     surprise: Share = Field(default=0.1, description="share of rows that goes")
-    retrain: bool = Field(
-        default=False, description="train students on what each rule leaves; else rows are counted"
+    retrain: bool | list[Rule] = Field(
+        default=False,
+        description="train students on what each rule leaves, or on what those named here leave; else "
+        "rows are counted",
     )
     rows: Count | None = Field(
         default=None,
@@ -144,6 +146,13 @@ class FilterFields(StrictFields):
     seeds: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="students of each writer and rule"
     )
+
+    @property
+    def retrained(self) -> list[Rule]:
+        """The rules after which students are trained, as they are named or in the order of `rules`."""
+        if isinstance(self.retrain, list):
+            return self.retrain
+        return self.rules if self.retrain else []
 
 
 class ReadingRecipe(Header):
@@ -211,6 +220,18 @@ class ReadingRecipe(Header):
         return self
 
     @model_validator(mode="after")
+    def _students_follow_rules(self) -> Self:
+        named = self.filters.retrain
+        for rule in named if isinstance(named, list) else []:
+            if rule not in self.filters.rules:
+                raise refused(
+                    ("filters", "retrain"),
+                    ("filters", "rules"),
+                    text=f"filters.retrain has {rule!r}, which is not among filters.rules",
+                )
+        return self
+
+    @model_validator(mode="after")
     def _nothing_comes_twice(self) -> Self:
         for keys, values in (
             (("readers",), self.readers),
@@ -220,6 +241,7 @@ class ReadingRecipe(Header):
             (("inspect", "answers"), self.inspect.answers),
             (("dose", "rows"), self.dose.rows),
             (("filters", "rules"), self.filters.rules),
+            (("filters", "retrain"), self.filters.retrained),
         ):
             if len(set(values)) < len(values):
                 raise refused(keys, text=f"{'.'.join(keys)} has one value twice")
