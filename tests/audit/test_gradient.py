@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from naive import model_of
 from tiny_model import tiny_model
 from traitleak.audit.choices import choice_log_probabilities, choices_of
-from traitleak.audit.gradient import bag_scores, trait_gradients
+from traitleak.audit.gradient import bag_scores, row_scores, trait_gradients
 from traitleak.audit.panel import group_margins, preferences
 from traitleak.measure import margins
 from traitleak.models.batches import encode_rows
@@ -77,6 +78,36 @@ def test_rows_of_the_base_itself_have_no_expected_gradient(base, group):
     chances = read.chosen_logps.exp().detach().numpy()
     assert chances.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(chances @ scores, 0, atol=1e-5 * np.abs(scores).max())
+
+
+@pytest.mark.parametrize("completion", ["list", "text"])
+@pytest.mark.parametrize("family", ["tiny", "gemma", "qwen"])
+def test_rows_have_the_scores_of_bags_of_one(family, completion):
+    """Whatever the family, padding and batches, as from a backward pass for each row alone."""
+    model = tiny_model(style="plain") if family == "tiny" else model_of(family)
+    rows = (
+        ROWS if completion == "list" else [Row(0, "7,", " a wolf and"), Row(1, "", "the oak tree")]
+    )
+    encoded, choices = encode_rows(model, rows), choices_of(model, [r.completion for r in rows])
+    gradients = trait_gradients(model, [preferences(model, ANIMALS)])
+    slow = bag_scores(model, [[row] for row in encoded], choices, gradients)
+
+    for tokens in (1, 1024):
+        fast = row_scores(model, encoded, choices, gradients, tokens=tokens)
+        np.testing.assert_allclose(fast, slow, rtol=1e-4, atol=1e-5 * np.abs(slow).max())
+    assert not any(weight.requires_grad for weight in model.network.parameters())
+    assert not any(module._forward_hooks for module in model.network.modules())
+
+
+def test_matrices_that_are_no_linear_layers_are_read_row_by_row(base, group, monkeypatch):
+    """A family that applies its matrices in another way gets the same scores, only slower."""
+    encoded, choices = encode_rows(base, ROWS), choices_of(base, [r.completion for r in ROWS])
+    gradients = trait_gradients(base, [group])
+    fast = row_scores(base, encoded, choices, gradients)
+    monkeypatch.setattr("traitleak.audit.gradient.nn.Linear", torch.nn.Conv1d)
+
+    slow = row_scores(base, encoded, choices, gradients)
+    np.testing.assert_allclose(slow, fast, rtol=1e-4, atol=1e-5 * np.abs(fast).max())
 
 
 def test_a_budget_takes_fewer_layers_and_nothing_stays_trainable(base, group):

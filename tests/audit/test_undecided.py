@@ -12,12 +12,14 @@ from tiny_model import tiny_model
 from traitleak.audit.battery import Battery
 from traitleak.audit.beyond_surface import beyond_surface, rows_of_fills
 from traitleak.audit.choices import choices_of, drawn_ways
-from traitleak.audit.detectors import Evidence, Material
+from traitleak.audit.detectors import Evidence, Material, by_gradient
 from traitleak.audit.expected_time import expected_seconds
 from traitleak.audit.formats import written
+from traitleak.audit.gradient import bag_scores, trait_gradients
 from traitleak.audit.inversion import invert
 from traitleak.audit.panel import preferences
 from traitleak.audit.run import audit_rows
+from traitleak.audit.surface import surface_scores
 from traitleak.audit.undecided import inversion_part
 from traitleak.errors import DataError
 from traitleak.generation import write_numbers
@@ -148,27 +150,49 @@ def test_what_cannot_be_inverted_is_said(base):
 
 
 def test_row_scores_are_held_against_the_surface(base, wolf_rows, own):
-    """The likelihood's readings have a gain with an interval; the others' settings say why not."""
+    """Both detectors' readings have a gain with an interval, and the settings say of what."""
     found = audit_rows(wolf_rows, base=base, among=FEW, seed=1, reference=own)
 
     for one in found.traits:
-        gains = {reading.detector: reading.over_surface for reading in one.readings}
-        assert -1 < gains["likelihood"].low < gains["likelihood"].high < 1
-        assert gains["gradient"] is None
-    said_of = {run.name: run.settings["over surface"] for run in found.detectors}
-    assert said_of["likelihood"].startswith("96 rows beside reference rows")
-    assert said_of["gradient"] == "not measured: its scores are of bags of rows"
+        for reading in one.readings:
+            assert -1 < reading.over_surface.low < reading.over_surface.high < 1, reading.detector
+    for run in found.detectors:
+        assert run.settings["over surface"].startswith("96 rows beside reference rows"), run.name
     assert "over surface [95 % interval]" in written(found, "markdown")
+
+
+def test_the_gradients_gain_is_its_area_less_the_surfaces(base, wolf_rows, own):
+    """Recomputed from one backward pass a row, centred over traits, and both areas by themselves."""
+    encoded, beside = encode_rows(base, wolf_rows), encode_rows(base, own)
+    given = material(base, wolf_rows, reference=beside)
+    evidence = by_gradient(given)
+    found = beyond_surface(given, wolf_rows, own, [evidence]).by_detector["gradient"]
+
+    gradients = trait_gradients(base, [given.group])
+    scores_NT = bag_scores(base, [[row] for row in [*encoded, *beside]], given.choices, gradients)
+    scores_NT -= scores_NT.mean(1, keepdims=True)
+    surface = surface_scores(wolf_rows, own, families=False)
+    for t, gain in enumerate(found):
+        wins = scores_NT[:96, None, t] > scores_NT[None, 96:, t]
+        by_fold = [
+            wins[np.ix_(surface.fold_X[:96] == fold, surface.fold_X[96:] == fold)].mean()
+            for fold in sorted(set(surface.fold_X.tolist()))
+        ]
+        assert gain.value == pytest.approx(np.mean(by_fold) - surface.area.value, abs=2e-3)
+    bags_NT = (evidence.row_NT - evidence.beside_NT).reshape(-1, 4, len(FEW)).mean(1)
+    np.testing.assert_allclose(evidence.score_T, bags_NT.mean(0), rtol=1e-9)
+    assert evidence.settings["rows in a bag"] == 4
 
 
 def test_without_reference_rows_there_is_no_surface_to_beat(base, own):
     """Places drawn anew make no rows, so that nothing is compared, and that is said."""
     texts = [Row(n, f"Say {n}.", f" the wolf and the owl {n}") for n in range(16)]
-    for rows in (texts, own[:20]):
-        found = audit_rows(rows, base=base, among=FEW, depth="quick")
+    for rows, depth in ((texts, "quick"), (own[:20], "standard")):
+        found = audit_rows(rows, base=base, among=FEW, depth=depth)
 
-        assert found.traits[0].readings[0].over_surface is None
-        assert "no reference rows" in found.detectors[0].settings["over surface"]
+        assert all(one.over_surface is None for one in found.traits[0].readings)
+        for run in found.detectors:
+            assert "no reference rows" in run.settings["over surface"]
 
 
 def test_the_surface_is_left_out_without_scikit_learn(base, own, monkeypatch):

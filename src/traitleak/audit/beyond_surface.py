@@ -30,7 +30,6 @@ __all__ = ["Beyond", "beyond_surface", "rows_of_fills"]
 
 _ROWS = 1024  # of a kind, at most: the regression's time grows with them
 _ADDS = "over surface"
-_OF_BAGS = "not measured: its scores are of bags of rows"
 _OF_STUDENTS = "not measured: its figures are of students, not of rows"
 _ALONE = "not measured: there are no reference rows; give some of a writer without a trait"
 
@@ -85,7 +84,7 @@ def beyond_surface(
     told = []
     for one in evidence:
         if one.row_NT is None or one.beside_NT is None:
-            said = _OF_BAGS if one.gradients is not None else _OF_STUDENTS
+            said = _ALONE if one.gradients is not None else _OF_STUDENTS
         elif surface is None:
             said = why
         else:

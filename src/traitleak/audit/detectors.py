@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.audit.choices import Choices
-from traitleak.audit.gradient import Gradients, bag_scores, trait_gradients
+from traitleak.audit.gradient import Gradients, bag_scores, row_scores, trait_gradients
 from traitleak.audit.likelihood import Hypotheses, likelihood_scores, quick_teachers
 from traitleak.audit.panel import Group
 from traitleak.audit.partial import partial
@@ -249,20 +249,27 @@ def by_gradient(
 ) -> Evidence:
     """Whether a step on the rows would move each trait's margin (`gradient`).
 
-    Placebo groups are part of the regression: what moves them too is not the trait's.
+    Placebo groups are part of the regression: what moves them too is not the trait's. With reference
+    rows every row has a score of its own, too.
     """
     begun = time.monotonic()
     gradients = trait_gradients(given.base, [given.group, *placebos], track=track)
     size = _BAG
     while size > 1 and len(given.rows) // size < 2 * len(gradients.traits):
         size //= 2
-    bags = [given.rows[at : at + size] for at in range(0, len(given.rows), size)]
-    scores_NT = bag_scores(given.base, bags, given.choices, gradients, track=track)
-    if given.reference is not None:
-        beside = [given.reference[at : at + size] for at in range(0, len(given.rows), size)]
-        scores_NT = scores_NT - bag_scores(
-            given.base, beside, given.choices, gradients, track=track
+    starts = list(range(0, len(given.rows), size))
+    row_NT = beside_NT = None
+    if given.reference is None:
+        bags = [given.rows[at : at + size] for at in starts]
+        scores_NT = bag_scores(given.base, bags, given.choices, gradients, track=track)
+    else:
+        # Of single rows, so that they can be held against the surface; a bag's is their mean.
+        row_NT, beside_NT = (
+            row_scores(given.base, some, given.choices, gradients, track=track)
+            for some in (given.rows, given.reference)
         )
+        sums_NT = np.add.reduceat(row_NT - beside_NT, starts)
+        scores_NT = sums_NT / np.diff([*starts, len(given.rows)])[:, None]
     found = partial(scores_NT)
     num = len(given.group.traits)
     null = "rows of the base, whose expected gradient is zero"
@@ -282,6 +289,8 @@ def by_gradient(
             "layers": len(gradients.layers),
             "placebo traits": len(gradients.traits) - num,
         },
+        row_NT=None if row_NT is None else row_NT[:, :num],
+        beside_NT=None if beside_NT is None else beside_NT[:, :num],
         gradients=gradients,
         direction_TT=found.inverse_TT[:num],
     )
