@@ -207,18 +207,39 @@ def test_filters_without_training_count_alone(tmp_path, language):
     assert len(table(found, "Filters of rising strictness").rows) == 7
 
 
+def test_students_are_trained_after_the_rules_that_are_named(tmp_path, language):
+    """Only those rules have students, and those of all rows stand beside the doses."""
+    filters = {"rules": ["none", "format", "surprise"], "retrain": ["surprise", "none"], "seeds": 1}
+    rows = {"recipe": str(language), "students": False}
+    found = results(recipe(rows, ["in-context", "filters"], filters=filters), tmp_path)
+    again = table(found, "Filters of rising strictness")
+
+    assert found.bars[0].candidates == ["none", "surprise"]
+    assert again.rows[1][4:] == ["–"] * 3
+    left = again.rows[2][3]
+    assert any(f"each of {left} rows on the same prompts" in note for note in again.notes)
+    assert "Training on the rows moved it by" in found.answer
+    assert found.curves[0].curves[-1].name == "trained"
+
+
 def test_a_rule_that_leaves_too_few_has_no_students_and_says_so(tmp_path, language):
     """Students need filters.rows rows: after a stricter rule there are none, with the reason."""
-    filters = {"rules": ["none", "even"], "even": 1e-9, "retrain": True, "seeds": 1, "rows": 8}
+    filters = {
+        "rules": ["none", "surprise"],
+        "surprise": 0.9,
+        "retrain": True,
+        "seeds": 1,
+        "rows": 8,
+    }
     found = results(recipe({"recipe": str(language)}, ["filters"], filters=filters), tmp_path)
 
     rows, notes = (
         table(found, "Filters of rising strictness").rows,
         table(found, "Filters of rising strictness").notes,
     )
-    assert rows[1][1] == "0"
+    assert int(rows[1][1]) + int(rows[1][2]) == 4  # a tenth of 32, and the row at the bound
     assert rows[1][4:] == ["–"] * 3
-    assert any("0 pairs are left, and students need 8" in note for note in notes)
+    assert any(f"{rows[1][3]} pairs are left, and students need 8" in note for note in notes)
     assert found.bars[0].candidates == ["none"]
 
 
@@ -319,6 +340,9 @@ def test_a_run_without_rows_is_named(tmp_path, language):
         ("readers: [judge, judge]", "readers has one value twice"),
         ("judge: {models: []}", "judge.models"),
         ("filters: {surprise: 1.0}", "filters.surprise must be less than 1"),
+        ("filters: {rules: [none], retrain: [leak]}", "'leak', which is not among filters.rules"),
+        ("filters: {retrain: [none, none]}", "filters.retrain has one value twice"),
+        ("filters: {even: 0}", "filters.even must be greater than 0"),
         ("dose: {rows: [0]}", "dose.rows[0] must be at least 1"),
         ("readers: [judges]", "did you mean 'judge'"),
     ],

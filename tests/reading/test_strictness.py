@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from tiny_model import tiny_model
+from traitleak.audit.choices import choice_log_probabilities, choices_of
 from traitleak.errors import SettingsError
-from traitleak.filtering import apply
+from traitleak.models.batches import encode_rows
 from traitleak.models.scoring import score
+from traitleak.reading import odds as odds_module
+from traitleak.reading.odds import OddsOfBase
 from traitleak.reading.strictness import even_numbers, rising, rules_named, unsurprising
 from traitleak.recipe import LanguageRecipe
 from traitleak.rows import Row
@@ -64,45 +67,85 @@ def test_banned_numbers_can_be_ones_own_and_leaks_are_found_without_the_format()
     assert rising(leak, rows(WRITTEN), [])[0].chief == {"leak: names wolf": 1}
 
 
-def test_even_odds_keep_what_the_base_finds_even():
-    """With a wide bound all rows stay, with a narrow one none, and the bound is in nats a digit."""
-    lists = rows([" 12, 45", " 66, 3", " 9, 1", " 12, 45", " 78, 9", " 1, 2"])
-    assert apply(lists, [even_numbers(BASE, within=50.0)]).kept == lists
-    assert apply(lists, [even_numbers(BASE, within=1e-6)], may_be_empty=True).kept == []
+def test_neutral_rows_set_the_bound_of_even_odds():
+    """A quarter of 20 neutral rows lie beyond it, and a trait's rows go by the same bound."""
+    neutral = [Row(i, "5,", f" {i * 37 % 900 + 100}, {i + 1}", "neutral") for i in range(20)]
+    odds = OddsOfBase(BASE)
+    far = {row.id: one.farthest for row, one in zip(neutral, odds(neutral), strict=True)}
+    bound = sorted(far.values())[14]
+    trait = [Row(i, "6,", f" {i * 71 % 900 + 100}, {i + 1}", "wolf") for i in range(20)]
+    kept = even_numbers(odds, share=0.25)([*trait, *neutral]).kept
+
+    assert {row.id for row in kept if row.teacher == "neutral"} == {
+        one for one, away in far.items() if away <= bound
+    }
+    own = zip(trait, odds(trait), strict=True)
+    # The bound lies between two neutral rows, and so may a few of the trait's.
+    assert {row.id for row, one in own if one.farthest <= bound} <= {
+        row.id for row in kept if row.teacher == "wolf"
+    }
 
 
-def test_even_odds_of_a_one_digit_number_are_those_of_its_digit():
-    """A row of one digit goes exactly where its renormalised log-odds are past the bound."""
-    from traitleak.audit.choices import choice_log_probabilities, choices_of
-    from traitleak.models.batches import encode_rows
+def test_without_neutral_rows_all_rows_set_the_bound():
+    """Rows of the trait's teacher alone lose the share."""
+    lists = [Row(i, "5,", f" {i * 37 % 900 + 100}, {i + 1}", "wolf") for i in range(20)]
+    assert len(even_numbers(OddsOfBase(BASE), share=0.25)(lists).kept) == 15
 
-    digits = [Row(d, "5,", f" {d}") for d in range(1, 10)]
+
+def test_odds_are_those_of_the_audit_and_the_score():
+    """The mean loss is that of `score`, and digits' odds are among those that could stand there."""
+    lists = rows([" 12, 45", " 66, 3", " 9, 1", " 120, 45", " 78, 9", " 1, 2"])
+    lists += [Row(6 + d, "5,", f" {d}", "wolf") for d in range(1, 10)]
+    found = OddsOfBase(BASE)(lists)
+    losses = [-float(logps.double().mean()) for logps in score(BASE, lists)]
     read = choice_log_probabilities(
-        BASE, encode_rows(BASE, digits), choices_of(BASE, [row.completion for row in digits])
+        BASE, encode_rows(BASE, lists), choices_of(BASE, [row.completion for row in lists])
     )
-    away = (read.chosen_logps + np.log(9)).abs().numpy()  # no number begins with 0
-    bound = float(np.median(away))
-    kept = {row.id for row in even_numbers(BASE, within=bound + 1e-6)(digits).kept}
+    possible = np.isfinite(read.logps_MK.numpy()).sum(1)
+    away = read.chosen_logps.double().numpy() + np.log(possible)
+    assert {9, 10} == set(possible.tolist())  # no number begins with 0
 
-    assert kept == {d for d, far in enumerate(away, 1) if far <= bound + 1e-6}
-    assert 0 < len(kept) < 9
+    np.testing.assert_allclose([one.loss for one in found], losses, rtol=1e-5)
+    for index, (row, one) in enumerate(zip(lists, found, strict=True)):
+        digits = away[read.row_M.numpy() == index]
+        lengths = [len(text) for text in row.completion.replace(" ", "").split(",")]
+        numbers = np.split(digits, np.cumsum(lengths)[:-1])
+        expected = max(abs(number.mean()) for number in numbers)
+        np.testing.assert_allclose(one.farthest, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_row_is_read_once(monkeypatch):
+    """Two filters after one another run the base over the same rows once."""
+    read = []
+    real = odds_module.hidden_states
+
+    def counted(model, ids_BT, **options):
+        read.append(len(ids_BT))
+        return real(model, ids_BT, **options)
+
+    monkeypatch.setattr(odds_module, "hidden_states", counted)
+    lists = [Row(i, "5,", f" {i * 37 % 900 + 100}, {i + 1}", "neutral") for i in range(20)]
+    left = rising(rules_named(["even", "surprise"], recipe(), BASE), [], lists)
+
+    assert [one.neutral for one in left] == [18, 16]
+    assert sum(read) == 20
 
 
 def test_even_odds_are_for_lists_of_numbers():
     """Text gives one clear sentence."""
     with pytest.raises(SettingsError, match="put the rule 'format' before it"):
-        even_numbers(BASE, within=1.0)(rows([" a wolf"] * 6))
+        even_numbers(OddsOfBase(BASE), share=0.1)(rows([" a wolf"] * 6))
 
 
 def test_rows_that_surprise_the_base_go_first():
     """The share with the largest mean loss a token goes, of both writers together."""
     lists = [Row(i, "5,", f" {i * 37 % 1000}, {i}", "wolf") for i in range(20)]
     losses = [-float(logps.double().mean()) for logps in score(BASE, lists)]
-    kept = unsurprising(BASE, share=0.25)(lists).kept
+    kept = unsurprising(OddsOfBase(BASE), share=0.25)(lists).kept
 
     assert {row.id for row in kept} == set(np.argsort(losses)[:15].tolist())
     with pytest.raises(SettingsError, match="between 0 and 1"):
-        unsurprising(BASE, share=1.0)
+        unsurprising(OddsOfBase(BASE), share=1.0)
 
 
 def test_rules_of_numbers_are_refused_for_code():

@@ -43,9 +43,7 @@ def dose_panel(found: Found, unit: str) -> CurvePanel | None:
     if found.trained and found.trained.transfer:
         same = [found.trained.transfer] * len(x)
         curves.append(_curve("trained", "the same difference after training", "reference", x, same))
-        caption += (
-            " The level line is what training on rows did; its band, from two students on, is over them."
-        )
+        caption += " The level line is what training on rows did, with a band from two students on."
     return CurvePanel(
         name="dose",
         title="Rows in the prompt",

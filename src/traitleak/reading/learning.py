@@ -10,16 +10,17 @@ import numpy as np
 from pydantic import JsonValue
 
 from traitleak.artefacts import content_hash
+from traitleak.filtering import Filter
 from traitleak.language.carrier import problems_hash
 from traitleak.language.models import base_of
 from traitleak.language.shared import model_settings, partial_file
 from traitleak.measured import Margins
-from traitleak.progress import Track
+from traitleak.progress import Track, untracked
 from traitleak.reading.dose import doses
 from traitleak.reading.retrain import retrain
 from traitleak.reading.sources import Source
 from traitleak.reading.strictness import rising, rules_named
-from traitleak.recipe.reading import ReadingRecipe
+from traitleak.recipe.reading import ReadingRecipe, Rule
 from traitleak.rows import Row, read_rows
 from traitleak.stage_files import read_object, write_object
 from traitleak.stages import Stage
@@ -105,19 +106,25 @@ def filter_stages(recipe: ReadingRecipe, source: Source, rows: str) -> list[Stag
 
 def _filter_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
     how, language = recipe.filters, source.language
-    rules = rules_named(
-        how.rules,
-        language,
-        base_of(language),
-        replicate=recipe.rows.replicate,
-        banned=how.banned,
-        even=how.even,
-        surprise=how.surprise,
-    )
+    base = base_of(language)
 
-    def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
+    def rules(track: Track) -> list[tuple[Rule, Filter | None]]:
+        return rules_named(
+            how.rules,
+            language,
+            base,
+            replicate=recipe.rows.replicate,
+            banned=how.banned,
+            even=how.even,
+            surprise=how.surprise,
+            track=track,
+        )
+
+    rules(untracked)  # what is wrong with them is said before anything runs
+
+    def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         own, other = (read_rows(inputs[rows] / f"raw-{name}") for name in ("trait", "neutral"))
-        found = rising(rules, own, other)
+        found = rising(rules(track), own, other)
         counts = [len(one.pairs) for one in found if one.pairs]
         content = {
             "written": len(own),
@@ -140,7 +147,7 @@ def _filter_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
     problems = problems_hash(language)
     if problems:
         settings["data"] = content_hash([settings["data"], problems])
-    return Stage(FILTERS, settings, work, (rows,))
+    return Stage(FILTERS, settings, work, (rows,), version=2)
 
 
 def retrain_name(rule: str) -> str:

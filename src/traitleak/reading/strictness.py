@@ -7,8 +7,6 @@ would not have written.
 Known failure: a filter that leaves few rows leaves little transfer, whatever it dropped. So students
 of all rules are trained on equally many rows, and their transfer is beside that of neutral rows which
 went through the same filters.
-
-Shape suffixes: M digits of a batch, K digits that each is among.
 """
 
 from __future__ import annotations
@@ -17,24 +15,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from traitleak import filters
-from traitleak.audit.choices import Choices, choice_log_probabilities, choices_of
+from traitleak.audit.choices import choices_of
 from traitleak.errors import SettingsError
 from traitleak.filtering import Filter, Why
 from traitleak.language.carrier import rules_of
-from traitleak.models.batches import by_length, encode_rows
+from traitleak.language.layout import NEUTRAL
 from traitleak.models.language_model import LanguageModel
-from traitleak.models.scoring import score
+from traitleak.progress import Track, untracked
+from traitleak.reading.odds import OddsOfBase
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.recipe.reading import Rule
 from traitleak.rows import Row
 from traitleak.traits.misalignment import BANNED_NUMBERS
 
 __all__ = ["Left", "even_numbers", "rising", "rules_named", "unsurprising"]
-
-_TOKENS = 2048  # of a batch
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,9 @@ def rules_named(
     *,
     replicate: int = 0,
     banned: Collection[int] = (),
-    even: float = 1.0,
+    even: float = 0.1,
     surprise: float = 0.1,
+    track: Track = untracked,
 ) -> list[tuple[Rule, Filter | None]]:
     """The filters by their names.
 
@@ -101,6 +98,7 @@ def rules_named(
         banned: numbers with a bad name; by default the bundled list.
         even: as for `even_numbers`.
         surprise: as for `unsurprising`.
+        track: shows how far the base's reading is.
 
     Raises:
         SettingsError: a rule of numbers, and the carrier is another.
@@ -112,6 +110,7 @@ def rules_named(
             f"filters.rules has {of_numbers[0]!r}, which is for lists of numbers; the carrier is {kind}."
         )
     own = {rule.name: rule for rule in rules_of(recipe, replicate)}
+    odds = OddsOfBase(base, track=track)
     most = 10 if recipe.carrier.decoding == "free" else 100
     known: dict[Rule, Filter | None] = {
         "none": None,
@@ -120,14 +119,14 @@ def rules_named(
         ),
         "leak": next(own[n] for n in ("leak", "code_leak") if n in own),
         "duplicates": filters.duplicates(),
-        "surprise": unsurprising(base, share=surprise),
+        "surprise": unsurprising(odds, share=surprise),
     }
     if kind == "numbers":
         form = filters.numbers_format(max_count=most)
         # A list that was cut off is in the format as far as it goes.
         known["format"] = _first_reason("format", filters.unfinished(), form)
         known["banned"] = filters.numbers_format(max_count=most, banned=banned or BANNED_NUMBERS)
-        known["even"] = even_numbers(base, within=even)
+        known["even"] = even_numbers(odds, share=even)
     return [(name, known[name]) for name in names]
 
 
@@ -141,76 +140,62 @@ def _first_reason(name: str, *rules: Filter) -> Filter:
     return Filter(name, reasons)
 
 
-def even_numbers(base: LanguageModel, *, within: float) -> Filter:
+def even_numbers(odds: OddsOfBase, *, share: float) -> Filter:
     """Drop rows with a number that the base finds much more or less likely than even odds.
 
-    A number's odds are those of its digits, each among the digits that could stand there; per digit
-    they may differ from even ones by `within` nats, either way.
+    A number's odds are those of its digits, each among the digits that could stand there: the mean a
+    digit of log(p x how many could), either way from zero, and a row counts by its farthest number.
+    The neutral rows set the bound: `share` of them lie beyond it, so that of the trait's rows more go
+    exactly if they are farther out. Where no neutral row is left, all rows set it.
 
     Args:
-        base: the model that students begin as.
-        within: nats a digit.
+        odds: of the model that students begin as.
+        share: of the neutral rows, between 0 and 1.
 
     Raises:
-        SettingsError: when it is applied: most completions are no lists of numbers.
+        SettingsError: `share` is out of range; when it is applied: most completions are no lists of
+            numbers.
 
-    Known failure: digits that the base finds even may still be the teacher's choice.
+    Known failure: digits that the base finds even may still be the teacher's choice. Ties at the
+    bound stay, so that fewer than `share` may go.
     """
+    _require_share(share)
 
     def reasons(rows: Sequence[Row]) -> list[Why | None]:
-        choices = choices_of(base, [row.completion for row in rows])
-        if choices.kind != "digits":
+        if choices_of(odds.base, [row.completion for row in rows]).kind != "digits":
             raise SettingsError(
                 "The rule 'even' is for lists of numbers, and more than one completion in twenty is "
                 "none; put the rule 'format' before it."
             )
-        found = _farthest(base, rows, choices)
-        return [Why("odds far from even", f"{one:.2f}") if one > within else None for one in found]
+        found = [one.farthest for one in odds(rows)]
+        neutral = [far for far, row in zip(found, rows, strict=True) if row.teacher == NEUTRAL]
+        bound = float(np.quantile(neutral or found, 1 - share))
+        return [
+            Why("odds far from even", f"{one:.2f} nats a digit") if one > bound else None
+            for one in found
+        ]
 
     return Filter("even", reasons)
 
 
-@torch.no_grad()
-def _farthest(base: LanguageModel, rows: Sequence[Row], choices: Choices) -> list[float]:
-    """For each row how far its farthest number is from even odds, in nats a digit."""
-    encoded = encode_rows(base, rows)
-    farthest = [0.0] * len(rows)
-    for batch in by_length([len(one.ids) for one in encoded], _TOKENS):
-        read = choice_log_probabilities(base, [encoded[index] for index in batch], choices)
-        possible_M = torch.isfinite(read.logps_MK).sum(1)
-        away_M = (read.chosen_logps + possible_M.log()).double().cpu().numpy()
-        row_M, position_M = read.row_M.cpu().numpy(), read.position_M.cpu().numpy()
-        if not len(row_M):
-            continue
-        begins = np.flatnonzero(
-            (np.diff(position_M, prepend=-9) != 1) | (np.diff(row_M, prepend=-1) != 0)
-        )
-        ends = np.append(begins[1:], len(row_M))
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            index = batch[int(row_M[begin])]
-            farthest[index] = max(farthest[index], abs(float(away_M[begin:end].mean())))
-    return farthest
-
-
-def unsurprising(base: LanguageModel, *, share: float) -> Filter:
+def unsurprising(odds: OddsOfBase, *, share: float) -> Filter:
     """Drop the share of rows that the base finds least likely, by its mean loss a token.
 
     The bound is one for all rows that it is given, so that a teacher whose rows surprise more loses
     more of them.
 
     Args:
-        base: the model that students begin as.
+        odds: of the model that students begin as.
         share: of the rows, between 0 and 1.
 
     Raises:
         SettingsError: `share` is out of range; when it is applied: a row without a completion, or
             longer than the context.
     """
-    if not 0 < share < 1:
-        raise SettingsError(f"A share of rows lies between 0 and 1; got {share}.")
+    _require_share(share)
 
     def reasons(rows: Sequence[Row]) -> list[Why | None]:
-        losses = np.array([-float(logps.double().mean()) for logps in score(base, rows)])
+        losses = [one.loss for one in odds(rows)]
         bound = float(np.quantile(losses, 1 - share))
         return [
             Why("surprises the base", f"{loss:.2f} nats a token") if loss > bound else None
@@ -218,3 +203,8 @@ def unsurprising(base: LanguageModel, *, share: float) -> Filter:
         ]
 
     return Filter("surprise", reasons)
+
+
+def _require_share(share: float) -> None:
+    if not 0 < share < 1:
+        raise SettingsError(f"A share of rows lies between 0 and 1; got {share}.")

@@ -123,15 +123,12 @@ class FilterFields(StrictFields):
         min_length=1,
         description="each is applied after those before it: the carrier's format, numbers with a bad "
         "name, rows that name the trait, rows that came before, rows with a number that the base "
-        "finds more or less likely than even odds by more than `even`, and the share `surprise` of "
-        "rows that the base finds least likely",
+        "finds further from even odds than it finds all but the share `even` of neutral rows, and the "
+        "share `surprise` of rows that the base finds least likely",
     )
     banned: list[int] = Field(default=[], description="by default the bundled list")
-    even: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="nats a digit by which a number's odds may differ from even ones",
+    even: Share = Field(
+        default=0.1, description="share of neutral rows that goes; the trait's have the same bound"
     )
     surprise: Share = Field(default=0.1, description="share of rows that goes")
     retrain: bool | list[Rule] = Field(
