@@ -1,4 +1,4 @@
-"""A small server on loopback that speaks the protocol of Tinker's SDK, and trains a tiny model for real."""
+"""A small server on loopback that speaks the protocol of Tinker's SDK, and trains for real."""
 
 import copy
 import json
@@ -25,7 +25,8 @@ class Service(ThreadingHTTPServer):
     """Trains adapters of `base`.
 
     `fails` maps a path to (status, words) for every request to it; `refuses` holds kinds of futures
-    that end in an error of the user's; `without_logprobs` and `exports` are what a service may differ in.
+    that end in an error of the user's; `without_logprobs`, `exports` and `targets` are what services
+    may differ in.
     """
 
     daemon_threads = True
@@ -39,9 +40,11 @@ class Service(ThreadingHTTPServer):
         self.keys: set[str | None] = set()
         self.fails: dict[str, tuple[int, str]] = {}
         self.refuses: set[str] = set()
-        self.exports: dict[str, bytes | str] = {}  # what is sent in the place of a file, by its name
+        self.exports: dict[
+            str, bytes | str
+        ] = {}  # what is sent in the place of a file, by its name
         self.without_logprobs = False
-        self.after_update = lambda _number: None
+        self.targets = LoraSettings().targets
         self.models: dict[str, SimpleNamespace] = {}
         self.saved: dict[str, SimpleNamespace] = {}
         self.futures: dict[str, object] = {}
@@ -61,7 +64,7 @@ class Service(ThreadingHTTPServer):
 
     def made(self, rank: int, seed: int) -> SimpleNamespace:
         """A new adapter, with its optimizer."""
-        stack = LoraStack(self.base.network, LoraSettings(rank, ALPHA), [seed])
+        stack = LoraStack(self.base.network, LoraSettings(rank, ALPHA, self.targets), [seed])
         optimizer = make_optimizer("adamw", list(stack.parameters()), 1.0, 0.0)
         return SimpleNamespace(stack=stack, optimizer=optimizer, rank=rank)
 
@@ -104,7 +107,6 @@ class Service(ThreadingHTTPServer):
             group["betas"], group["eps"] = (adam["beta1"], adam["beta2"]), adam["eps"]
         model.optimizer.step()
         model.optimizer.zero_grad()
-        self.after_update(len(self.batches))
 
     def answer(self, path: str, asked: dict) -> dict:
         """What a call that is no bytes is answered with."""

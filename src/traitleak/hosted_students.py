@@ -18,9 +18,9 @@ import numpy as np
 from traitleak.arms import Arm, Example
 from traitleak.artefacts import write_json
 from traitleak.checkpoint import fingerprint
-from traitleak.errors import RunError, SettingsError
+from traitleak.errors import RunError, ServerError, SettingsError
 from traitleak.models.adapters import LINEAR, LoraSettings
-from traitleak.models.tinker import Datum, Rates, TinkerBase, connected
+from traitleak.models.tinker import Datum, Rates, RefusedError, TinkerBase, connected
 from traitleak.optimizers import rate_at
 from traitleak.progress import Track, untracked
 from traitleak.student import Course, RowOrder, Training
@@ -39,7 +39,7 @@ class HostedStudent(NamedTuple):
         files: of the PEFT folder that was fetched; () where the service gives none.
         sampler: the path that the service samples from it by.
         tokenizer: the one that the service says the base has; "" where it does not say.
-        tokens: that were sent to be trained on, prompts with them.
+        tokens: that this call sent to be trained on, prompts with them.
     """
 
     name: str
@@ -173,7 +173,13 @@ def distill_hosted(
     sent = 0
     with connected(base.url) as trainer:
         if done:
-            trainer.resume(done["state"])
+            try:
+                trainer.resume(done["state"])
+            except RefusedError as error:
+                raise ServerError(
+                    f"{error} The training cannot go on from {done['state']}; delete {checkpoint} to "
+                    "begin it anew."
+                ) from error
         else:
             trainer.begin(
                 base.model,

@@ -29,7 +29,15 @@ from numpy.typing import NDArray
 
 from traitleak.errors import MissingExtraError, ServerError, SettingsError, TraitleakError
 
-__all__ = ["Datum", "Rates", "TinkerBase", "Trainer", "connected", "parse_tinker"]
+__all__ = [
+    "Datum",
+    "Rates",
+    "RefusedError",
+    "TinkerBase",
+    "Trainer",
+    "connected",
+    "parse_tinker",
+]
 
 _KEY: Final = "TINKER_API_KEY"
 _SECONDS: Final = 20.0  # for a first sign of life, and for a goodbye
@@ -153,7 +161,8 @@ class Trainer:
         """Go on from what `save_state` kept, with the optimizer's moments.
 
         Raises:
-            ServerError: the service has it no more, or fails.
+            RefusedError: the service has it no more.
+            ServerError: the service fails.
         """
         with _failures(self._url):
             made = self._service.create_training_client_from_state_with_optimizer(state)
