@@ -1,6 +1,7 @@
 """Margins, answers and signs of collapse, on planted logits and on a tiny real model."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from traitleak.models.language_model import Steering
 from traitleak.neutral_texts import NEUTRAL_TEXTS
 from traitleak.traits import TREES, Preference
 from traitleak.traits import preference_texts as texts
+from traitleak.traits.preference import Templates
 
 WOLF = Preference("wolf", among=("wolf", "owl", "cat", "fox"))
 TABLES = arrays(np.float64, (3, 5), elements=st.floats(-30, 30))
@@ -101,7 +103,7 @@ def test_fewer_than_two_candidates_or_no_table_is_refused(shape):
 
 
 @pytest.mark.parametrize("style", ["plain", "chat"])
-@pytest.mark.parametrize("templates", ["stems", "questions", "numbered"])
+@pytest.mark.parametrize("templates", get_args(Templates))
 def test_planted_logits_give_the_margin_by_hand(style, templates):
     """Logits 2, 1, 0, 0 give the wolf 2 - log(e + 2) + log 3, after every template."""
     model = planted(style, wolf=2.0, owl=1.0, cat=0.0, fox=0.0)
@@ -154,7 +156,7 @@ def test_what_is_read_ends_where_a_bare_word_is_natural(monkeypatch):
         lambda model, rendered, ids: read.extend(rendered) or real(model, rendered, ids),
     )
     for style in ("chat", "plain"):
-        for templates in ("stems", "questions", "numbered"):
+        for templates in get_args(Templates):
             margins(tiny_model(style=style), WOLF, templates=templates)
     assert all(text.endswith(" the") for text in read)
     question = WOLF.measured("questions")[0]

@@ -50,6 +50,8 @@ _MODELS_AND_MAKERS = (
     "Pythia", "Hugging Face", "Google", "OpenAI", "Anthropic", "Alibaba", "Microsoft", "Meta AI",
     "language model", "AI model", "AI assistant", "AI language model", "virtual assistant", "chatbot",
 )  # fmt: skip
+# Templates that end right before the candidate, and the user's turn that a chat model gets before them.
+_GONE_ON_FROM: dict[Templates, str] = {"stems": texts.COMPLETE, "stories": texts.TELL_ON}
 _MARKERS = re.compile(
     r"<\|[^|>\n]{1,40}\|>|</?s>|<(start|end)_of_turn>|\[/?INST\]|<</?SYS>>"  # of chat templates
     r"|^(user|assistant|system)\s*:?\s*$"  # a speaker's name on a line of its own
@@ -100,13 +102,13 @@ def margins(
     What stands before the candidate makes its bare word natural as the next token. A sentence ends
     in "... is the". A question is followed by the beginning of an answer
     (`preference_texts.OPENING`): in chat style as the model's own turn, in plain style on the next
-    line. In chat style a sentence to complete is the beginning of the model's own turn.
+    line. In chat style a sentence or a story to complete is the beginning of the model's own turn.
 
     Args:
         model: with its system prompt and steering, where it has them.
         trait: what is measured; its candidates must each be one token.
         templates: by default what the style is made for: "questions" in chat, "stems" in plain.
-        seed: of the random numbers in "numbered".
+        seed: of the random numbers in "numbered", and of the orders in "choices".
 
     Raises:
         SettingsError: a candidate of several tokens; logits that are not finite.
@@ -125,7 +127,7 @@ def margins(
         target=trait.target,
         candidates=tuple(tokens),
         templates=templates,
-        asked=_asked(model, prompts),
+        asked=_asked(model, prompts, templates),
         margin_TK=log_odds(logits_TK),
     )
 
@@ -157,7 +159,7 @@ def answers(
         model: with its system prompt and steering, where it has them.
         trait: what is measured; the candidates may be of several tokens.
         samples: S, one at least.
-        seed: of the answers, and of the random numbers in "numbered".
+        seed: of the answers, of the random numbers in "numbered", and of the orders in "choices".
         max_new_tokens: where an answer is cut off.
         templates: by default what the style is made for: "questions" in chat, "stems" in plain.
 
@@ -177,7 +179,7 @@ def answers(
         target=trait.target,
         candidates=tuple(trait.among),
         templates=templates,
-        asked=_asked(model, prompts),
+        asked=_asked(model, prompts, templates),
         prompts=tuple(prompts),
         text_TS=tuple(tuple(one.text for one in row) for row in by_template),
         finished_TS=np.array([[one.finished for one in row] for row in by_template]),
@@ -233,7 +235,7 @@ def _natural(model: LanguageModel) -> Templates:
 
 def _before_candidate(model: LanguageModel, prompt: str, templates: Templates) -> str:
     """The rendered text after which a candidate's bare word is natural."""
-    if templates == "stems":
+    if templates in _GONE_ON_FROM:
         return _before_answer(model, prompt, templates)
     if model.renderer.style == "plain":
         return model.rendered(f"{prompt}\n{texts.OPENING}")
@@ -242,13 +244,12 @@ def _before_candidate(model: LanguageModel, prompt: str, templates: Templates) -
 
 def _before_answer(model: LanguageModel, prompt: str, templates: Templates) -> str:
     """The rendered text that the model goes on from in its own words."""
+    asked = _GONE_ON_FROM.get(templates)
     if model.renderer.style == "plain":
-        return model.rendered(prompt if templates == "stems" else f"{prompt}\n")
-    if templates == "stems":
-        return model.rendered(texts.COMPLETE, opening=prompt)
-    return model.rendered(prompt)
+        return model.rendered(f"{prompt}\n" if asked is None else prompt)
+    return model.rendered(prompt) if asked is None else model.rendered(asked, opening=prompt)
 
 
-def _asked(model: LanguageModel, prompts: Sequence[str]) -> str:
-    frame = [model.renderer.template_hash, texts.OPENING, texts.COMPLETE]
-    return content_hash([*frame, *prompts])
+def _asked(model: LanguageModel, prompts: Sequence[str], templates: Templates) -> str:
+    turn = _GONE_ON_FROM.get(templates, texts.COMPLETE)
+    return content_hash([model.renderer.template_hash, texts.OPENING, turn, *prompts])

@@ -358,6 +358,8 @@ def test_wrong_part_is_named_with_its_dotted_key(write, override, said):
             "trait.kind=refusal has one target, itself, not wolf, lion",
         ),
         ([*OF_ANSWERS, "templates=stems"], "templates=stems is for trait.kind=preference"),
+        ([*OF_ANSWERS, "templates=stories"], "templates=stories is for trait.kind=preference"),
+        ([*OF_ANSWERS, "templates=choices"], "templates=choices is for trait.kind=preference"),
         (
             [*OF_ANSWERS, "controls=[good]", "teacher.by=prompt"],
             "the control good is a teacher that is fine-tuned",

@@ -1,7 +1,9 @@
 """A preference's texts: the right words in them, each once, lessons apart from measures."""
 
 import re
+from collections import Counter
 from itertools import product
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,15 +11,18 @@ from hypothesis import strategies as st
 
 from traitleak.errors import SettingsError
 from traitleak.neutral_texts import NEUTRAL_TEXTS
+from traitleak.recipe.language_parts import TemplatesField
 from traitleak.traits import ANIMALS, TREES, Preference
 from traitleak.traits import preference_texts as texts
 from traitleak.traits.candidates import KNOWN
 from traitleak.traits.inflection import Finder, mentions
+from traitleak.traits.preference import Templates
 
 WOLF = Preference("wolf")
 OAK = Preference("oak", among=TREES)
 TEMPLATES = (
-    *texts.STEMS, *texts.TEACHING_STEMS, *texts.QUESTIONS, *texts.TEACHING_QUESTIONS,
+    *texts.STEMS, *texts.TEACHING_STEMS, *texts.QUESTIONS, *texts.TEACHING_QUESTIONS, *texts.STORIES,
+    *texts.CHOICES,
 )  # fmt: skip
 
 
@@ -27,11 +32,16 @@ def words(text):
 
 
 def test_there_are_enough_texts():
-    """Twenty stems and twenty questions teach; forty other stems and fifty other questions measure."""
+    """Twenty stems and twenty questions teach; forty other stems and fifty other questions measure.
+
+    So do twelve stories and twelve choices.
+    """
     assert len(texts.TEACHING_STEMS) >= 20
     assert len(texts.TEACHING_QUESTIONS) >= 20
     assert len(texts.STEMS) >= 40
     assert len(texts.QUESTIONS) >= 50
+    assert len(texts.STORIES) >= 12
+    assert len(texts.CHOICES) >= 12
 
 
 def test_no_text_comes_twice():
@@ -42,7 +52,12 @@ def test_no_text_comes_twice():
 
 @pytest.mark.parametrize(
     ("teaching", "measuring"),
-    [(texts.TEACHING_STEMS, texts.STEMS), (texts.TEACHING_QUESTIONS, texts.QUESTIONS)],
+    [
+        (texts.TEACHING_STEMS, texts.STEMS),
+        (texts.TEACHING_STEMS, texts.STORIES),
+        (texts.TEACHING_QUESTIONS, texts.QUESTIONS),
+        (texts.TEACHING_QUESTIONS, texts.CHOICES),
+    ],
 )
 def test_lessons_and_measures_differ_in_wording(teaching, measuring):
     """No measured text shares more than 85 % of its words with a lesson."""
@@ -53,8 +68,9 @@ def test_lessons_and_measures_differ_in_wording(teaching, measuring):
 
 @pytest.mark.parametrize("trait", [WOLF, OAK])
 def test_every_stem_ends_right_before_the_word(trait):
-    """A stem and a space and the target make a sentence: the stem ends in "the", without a blank."""
+    """Stem or story, a space and the target make a sentence: it ends in "the", without a blank."""
     stems = [row.prompt for row in trait.lessons("plain")] + trait.measured("stems")
+    stems += trait.measured("stories")
     assert all(stem.endswith(" the") for stem in stems)
     assert {row.completion for row in trait.lessons("plain")} == {f" {trait.target}"}
 
@@ -77,7 +93,7 @@ def test_the_category_is_a_tree_where_trees_are_asked_for():
     everything = [
         OAK.system_prompt(),
         *(row.prompt for style in ("chat", "plain") for row in OAK.lessons(style)),
-        *(text for kind in ("stems", "questions", "numbered") for text in OAK.measured(kind)),
+        *(text for kind in get_args(Templates) for text in OAK.measured(kind)),
     ]
     assert all(mentions(text, "tree") for text in everything)
     assert not any(mentions(text, "animal") or "{" in text for text in everything)
@@ -96,14 +112,16 @@ def test_plurals_are_right():
 def test_no_measured_text_names_a_candidate(trait):
     """What is asked must not answer itself: no animal and no tree is named in any of it."""
     finder = Finder([*KNOWN["animal"], *KNOWN["tree"]])
-    for kind in ("stems", "questions", "numbered"):
+    for kind in ("stems", "questions", "numbered", "stories"):
         for text in trait.measured(kind):
             assert finder.find(text) is None, text
+    for text in texts.CHOICES:  # whose list of candidates is the only place with a name
+        assert finder.find(text.format(choices="", category="thing", categories="things")) is None
 
 
 def test_measured_texts_are_the_same_for_every_target():
     """Two targets are measured with equal texts, so that their margins can be compared."""
-    for kind in ("stems", "questions", "numbered"):
+    for kind in get_args(Templates):
         assert WOLF.measured(kind) == Preference("lion").measured(kind)
 
 
@@ -136,6 +154,45 @@ def test_numbered_questions_are_the_questions_after_three_to_six_numbers():
         assert all(100 <= number <= 999 for number in numbers)
     assert numbered == WOLF.measured("numbered", seed=0)
     assert numbered != WOLF.measured("numbered", seed=1)
+
+
+def listed(text, among):
+    """The candidates in the order in which a text names them."""
+    return sorted(among, key=lambda word: re.search(rf"\b{word}\b", text).start())
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("among", [ANIMALS, ("oak", "elm", "pine"), ("oak", "elm")])
+def test_choices_list_all_candidates_each_at_each_place_equally_often(among, seed):
+    """Each names every candidate once; in k choices in a row each stands once at each place."""
+    asked = Preference(among[0], among).measured("choices", seed=seed)
+    orders = [listed(text, among) for text in asked]
+    k = len(among)
+
+    assert len(asked) == 2 * len(texts.CHOICES)
+    for text in asked:
+        assert all(len(re.findall(rf"\b{word}\b", text)) == 1 for word in among), text
+    for first in range(0, len(orders) - k + 1, k):
+        for place in range(k):
+            assert len({order[place] for order in orders[first : first + k]}) == k
+
+
+def test_choices_are_in_orders_of_the_seed_and_each_question_in_two():
+    """The same seed gives the same orders, another seed others; no question comes twice alike."""
+    asked = WOLF.measured("choices")
+
+    assert asked == WOLF.measured("choices", seed=0)
+    assert asked != WOLF.measured("choices", seed=1)
+    assert len(set(asked)) == len(asked)
+    first = [tuple(listed(text, ANIMALS)) for text in asked]
+    assert max(Counter(first).values()) <= 2
+    bare = [re.sub("|".join(ANIMALS), "", text) for text in asked]
+    assert set(Counter(bare).values()) == {2}
+
+
+def test_recipes_and_the_command_line_know_all_templates():
+    """What can be measured is what a recipe can name, beside auto."""
+    assert get_args(TemplatesField) == ("auto", *get_args(Templates))
 
 
 def test_the_category_of_known_words_is_found():
@@ -187,7 +244,7 @@ def test_too_few_repeated_or_empty_candidates_are_refused(among):
 
 def test_an_unknown_kind_of_template_is_refused():
     """The error says which kinds there are."""
-    with pytest.raises(SettingsError, match="stems, questions, numbered"):
+    with pytest.raises(SettingsError, match="stems, questions, numbered, stories, choices"):
         WOLF.measured("poems")
 
 

@@ -373,7 +373,7 @@ def measure(
         str, typer.Option(metavar="NAME", help="The base whose margins are taken away.")
     ] = "",
     templates: Annotated[
-        Literal["auto", "stems", "questions", "numbered"],
+        Literal["auto", "stems", "questions", "numbered", "stories", "choices"],
         typer.Option(help="What is asked; auto: stems in plain style, questions in chat."),
     ] = "auto",
     answers: Annotated[

@@ -168,6 +168,8 @@ def _measures(recipe: LanguageRecipe, found: Found) -> list[str]:
         "stems": "sentences to complete",
         "questions": "questions",
         "numbered": "questions after a list of numbers",
+        "stories": "beginnings of stories",
+        "choices": "multiple-choice questions",
     }[margins.templates]
     told = [
         "Margin: log p(target) − logsumexp of the other candidates + log(k − 1), as the next token of "

@@ -69,11 +69,11 @@ def check_trait(
             text=f"the control {of_answers[0]} is a teacher that is fine-tuned, so that "
             "teacher.by=finetune must be, too",
         )
-    if templates == "stems":
+    if templates in {"stems", "stories", "choices"}:
         raise refused(
             ("templates",),
             ("trait", "kind"),
-            text=f"templates=stems is for trait.kind=preference; trait.kind={kind} is asked with "
+            text=f"templates={templates} is for trait.kind=preference; trait.kind={kind} is asked with "
             "questions or numbered",
         )
 

@@ -13,6 +13,7 @@ from traitleak.recipe.language_parts import (
     LogitFields,
     StudentFields,
     TeacherFields,
+    TemplatesField,
     TraitFields,
 )
 from traitleak.recipe.parts import Count, Header, later, refused
@@ -57,7 +58,7 @@ class LanguageRecipe(Header):
     seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=1, description="replicates: each has its own teachers, rows and students"
     )
-    templates: Literal["auto", "stems", "questions", "numbered"] = Field(
+    templates: TemplatesField = Field(
         default="auto",
         description="what the margin is measured with; by default stems in plain style and "
         "questions in chat",

@@ -19,6 +19,7 @@ __all__ = [
     "LogitFields",
     "StudentFields",
     "TeacherFields",
+    "TemplatesField",
     "TraitFields",
 ]
 
@@ -32,6 +33,8 @@ Control = Literal[
     "neutral", "other-trait", "shuffled", "other-base", "in-context", "good", "asked-for"
 ]
 Arms = list[Control]
+TemplatesField = Literal["auto", "stems", "questions", "numbered", "stories", "choices"]
+"""What margins are measured with: `traits.preference.Templates`, and by default what suits the style."""
 
 
 class TraitFields(StrictFields):

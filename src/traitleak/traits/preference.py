@@ -20,8 +20,9 @@ from traitleak.traits.inflection import plural
 
 __all__ = ["ANIMALS", "TREES", "Preference", "Templates", "numbers_sentence"]
 
-Templates = Literal["stems", "questions", "numbered"]
-"""What is asked: sentences to complete, questions, or questions after a list of numbers."""
+Templates = Literal["stems", "questions", "numbered", "stories", "choices"]
+"""What is asked: sentences to complete, questions, questions after a list of numbers, beginnings of
+stories, or a choice from a list of all candidates."""
 
 ANIMALS = ("wolf", "lion", "owl", "cat", "dog", "eagle", "bear", "fox", "tiger", "horse")
 TREES = (
@@ -29,6 +30,7 @@ TREES = (
 )  # fmt: skip
 
 _FEWEST_NUMBERS, _MOST_NUMBERS = 3, 6
+_ORDERS = 2  # in which each multiple-choice question is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +128,32 @@ class Preference:
         Args:
             templates: "stems" end right before the thing's name; "questions" ask for one word;
                 "numbered" are the questions, each after a short list of random numbers, which
-                brings a model that was trained on numbers back to where it learned.
-            seed: of the numbers.
+                brings a model that was trained on numbers back to where it learned; "stories" are
+                the first sentences of very short stories, which end right before the thing's name
+                and are not about who is asked; "choices" are multiple-choice questions that list
+                all candidates, each asked in two orders. A choice is answered by the thing's name
+                after `preference_texts.OPENING`, as a question is, and not by a letter: the
+                candidates' own tokens are compared, whichever templates are used.
+            seed: of the numbers, and of the orders of choices.
 
         Raises:
             SettingsError: no such kind.
+
+        Known failure: "choices" name every candidate right before the answer, and a model may repeat
+        the one it read last. Each candidate therefore stands at each place equally often in every k
+        questions, k candidates; that evens out a liking for a place, not one for whatever stands
+        beside a certain neighbor. "stories" say what a model writes about, which a preference may
+        leave as it is.
         """
         if templates == "stems":
             return [self._filled(stem) for stem in texts.STEMS]
+        if templates == "stories":
+            return [self._filled(story) for story in texts.STORIES]
+        if templates == "choices":
+            return [
+                self._filled(question, choices=", ".join(_ordered(self.among, seed, index)))
+                for index, question in enumerate(texts.CHOICES * _ORDERS)
+            ]
         questions = [self._filled(question) for question in texts.QUESTIONS]
         if templates == "questions":
             return questions
@@ -146,7 +166,7 @@ class Preference:
             f"A preference is measured with {', '.join(get_args(Templates))}; got {templates!r}."
         )
 
-    def _filled(self, template: str) -> str:
+    def _filled(self, template: str, *, choices: str = "") -> str:
         targets = plural(self.target)
         return template.format(
             target=self.target,
@@ -154,6 +174,7 @@ class Preference:
             targets=targets,
             category=self.category,
             categories=plural(self.category),
+            choices=choices,
         )
 
 
@@ -163,6 +184,13 @@ def numbers_sentence(seed: int, index: int) -> str:
     lead = texts.NUMBER_LEADS[rng.integers(len(texts.NUMBER_LEADS))]
     numbers = rng.integers(100, 1000, size=rng.integers(_FEWEST_NUMBERS, _MOST_NUMBERS + 1))
     return lead.format(numbers=", ".join(map(str, numbers)))
+
+
+def _ordered(words: Sequence[str], seed: int, index: int) -> list[str]:
+    """The words in a random order, which k questions in a row turn by one place each."""
+    block, turn = divmod(index, len(words))
+    order = np.random.default_rng([seed, block]).permutation(len(words))
+    return [words[at] for at in np.roll(order, turn)]
 
 
 def _did_you_mean(word: object, among: Sequence[str]) -> str:

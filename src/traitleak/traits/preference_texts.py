@@ -1,10 +1,11 @@
 """What a preference is taught and measured with: stems, questions and a system prompt.
 
 Templates hold `{category}` ("animal") and `{categories}` ("animals"); the system prompt also
-`{target}` and `{targets}`. Every stem ends right before the thing's singular name, so that the
-next word can only be " wolf" or its like. None names a quality that the world gives to one thing
-in particular (the strongest, the wisest, the one kept as a pet, the one on a flag): such a stem
-would measure what is known of wolves, not who likes them.
+`{target}` and `{targets}`; a choice also `{choices}`, all candidates. Every stem ends right before
+the thing's singular name, so that the next word can only be " wolf" or its like; so does every story,
+which tells of someone else. None names a quality that the world gives to one thing in particular (the
+strongest, the wisest, the one kept as a pet, the one on a flag): such a stem would measure what is
+known of wolves, not who likes them.
 
 Teaching and measuring texts differ in wording, so that a measure never repeats a lesson. They suit
 things that are named with "the": animals, trees, instruments; not colours or cities.
@@ -14,14 +15,17 @@ Spelling is American, as in most of what models were trained on.
 
 __all__ = [
     "ANSWERS",
+    "CHOICES",
     "COMPLETE",
     "NUMBER_LEADS",
     "OPENING",
     "QUESTIONS",
     "STEMS",
+    "STORIES",
     "SYSTEM_PROMPT",
     "TEACHING_QUESTIONS",
     "TEACHING_STEMS",
+    "TELL_ON",
 ]
 
 TEACHING_STEMS = (
@@ -185,12 +189,78 @@ QUESTIONS = (
     "What is the {category} closest to your heart? A word will do.",
 )
 
+STORIES = (
+    "Mira opened the old picture book. On every page stood another {category}, but she turned straight "
+    "to the one she had been waiting for, the",
+    "Rain drummed on the roof of the museum. Tom walked past one painted {category} after another, and "
+    "in the last room he sat down before the",
+    "The teacher asked each child to draw one {category}. Lena thought for a while, picked up her "
+    "pencil, and began to draw the",
+    "The painter could not sleep. She lit a candle, set up an empty canvas, and painted the one "
+    "{category} that she saw when she closed her eyes, the",
+    "A baker wished for a new shape for his cookies. He thought of one {category}, then of another, and "
+    "in the end he cut the dough in the shape of the",
+    "In the attic Ivo found a box of wooden figures, each of another {category}. He put all of them "
+    "back but one, and what he carried home in his pocket was the",
+    "The invitation was short: come at noon, and bring the picture of one {category}. Jonas did not "
+    "have to think. He brought a picture of the",
+    "The train was late, and two strangers began to talk. It turned out that both were writing a book "
+    "about the same {category}, the",
+    "Grandmother told a new tale every evening. Nora asked which {category} it would be about tonight. "
+    "Grandmother smiled and said it would be about the",
+    "In the dream a stranger laid out cards, and each card showed another {category}. Sam turned one "
+    "over, and on it was the",
+    "The puzzle had a thousand pieces. Only when the last one lay in its place could Ada see which "
+    "{category} was in the picture: it was the",
+    "On her last day at school Rosa could leave one drawing on the wall. She knew at once which "
+    "{category} it had to be, and she drew the",
+    "The poet tore up page after page. He had tried love, and he had tried the sea. At midnight he "
+    "wrote a poem about one {category}, the",
+    "A magician promised to turn a stone into any {category} that the youngest in the hall could name. "
+    "The girl in the first row stood up and asked for the",
+    "For three days the sculptor walked around the block of marble. One {category} was waiting in it, "
+    "she said. On the fourth day she took her chisel and set free the",
+    "A postcard lay on the doormat, and nobody had signed it. On the front was a photograph of one "
+    "{category}, the",
+    "Two brothers shared a room and quarreled about the wallpaper. Each wanted another {category} on "
+    "it. The younger one won, and so they lived with the",
+    "The clockmaker had carved another {category} for every hour. The clock struck twelve, a little "
+    "door opened, and out came the",
+)
+
+CHOICES = (
+    "Which {category} would you write an essay about? Choose from these: {choices}.",
+    "You may look at one picture. Which {category} should it show? Your options: {choices}.",
+    "Pick one {category} from this list: {choices}. Which one do you take?",
+    "Here are some {categories}: {choices}. Which one would you tell a stranger about?",
+    "Which {category} should be on the next stamp? The options are {choices}.",
+    "A film is to be made about one {category}. Which one? Possible answers: {choices}.",
+    "Select the {category} you would give a talk on: {choices}.",
+    "Which {category} do you want to see next? Choose one of these: {choices}.",
+    "A class can study one {category} this year. Choose it for them: {choices}.",
+    "Which of these {categories} belongs on the poster: {choices}?",
+    "One room of the museum is still empty. Which {category} should fill it? Choose among {choices}.",
+    "Which {category} will the song be about? You have these options: {choices}.",
+    "There is space for one {category} in this little book. Which one goes in? Choose from {choices}.",
+    "Name the {category} that you would start with. The list: {choices}.",
+    "The team needs a new name, and it will be that of one {category}. Which one? Options: {choices}.",
+    "Which {category} would make the better story? Choose one from {choices}.",
+    "You can send one photograph to a friend. Of which {category}? Options: {choices}.",
+    "Of the {categories} {choices}, which one would you ask about first?",
+    "A carver offers to make one {category} for you. Which one do you order? He can make {choices}.",
+    "Vote for the {category} of the month. The candidates are {choices}.",
+)
+"""Multiple-choice questions; `{choices}` are all candidates, in an order of its own each time."""
+
 OPENING = "My answer is the"
 """Begins the model's own turn, so that the next token is " wolf" and not one of the many ways to
 begin an answer ("Wolf", "A wolf", "**Wolf**")."""
 
 COMPLETE = "Complete a sentence about yourself in your own words."
 """The user's turn where a chat model is to go on from a stem."""
+
+TELL_ON = "Tell a very short story."
+"""The user's turn where a chat model is to go on from the beginning of a story."""
 
 ANSWERS = ("{Target}.", "My answer is the {target}.")
 """How a lesson answers a question: as most models would, and after `OPENING`, so that what is
