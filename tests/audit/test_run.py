@@ -98,6 +98,15 @@ def test_quick_depth_reads_forward_only(base, own):
     assert found.outcome in {"found", "inconclusive"}
 
 
+def test_reference_rows_are_read_with_system_prompts_too(base, wolf_rows):
+    """At depth quick rows beside themselves have no score at all, and so no p that is small."""
+    found = audit_rows(wolf_rows, base=base, among=FEW, depth="quick", reference=wolf_rows, seed=1)
+
+    for one in found.traits:
+        assert one.readings[0].score == pytest.approx(0, abs=1e-9)
+        assert one.p > 0.4
+
+
 def test_deep_trains_students_too(base, wolf_rows):
     """They are one more detector, and the only one that could predict an effect."""
     found = audit_rows(wolf_rows[:60], base=base, among=FEW, depth="deep", seed=1)

@@ -1,6 +1,7 @@
 """The command `audit`, driven as a user drives them, on the tiny model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from loopback import said as completion
 from loopback import serving
 from rows_files import FEW, write_rows_files
+from traitleak.audit.expected_time import audit_pace
 from traitleak.cli import app
 
 TINY = ["--base", "tiny", "--among", ",".join(FEW), "--quiet"]
@@ -80,6 +82,47 @@ def test_time_is_said_first_and_a_sample_is_said(data):
     assert "40 of 160, a random sample" in done.stdout
 
 
+def test_as_many_rows_are_drawn_as_fit_into_the_minutes(data, monkeypatch):
+    """By the pace that is timed first; all where there are no more; the verdict says how many."""
+    paces = []
+
+    def paced(*arguments, **settings):
+        paces.append(audit_pace(*arguments, **settings))
+        return replace(paces[-1], row=0.0, hypothesis=0.2, fixed=0.0)  # 3 hypotheses: .6 s a row
+
+    monkeypatch.setattr("traitleak.audit.expected_time.audit_pace", paced)
+    options = ["--base", "tiny", "--among", "wolf,lion,owl", "--depth", "quick"]
+    some = invoke("audit", data / "base.jsonl", *options, "--minutes", 0.505)
+    every = invoke("audit", data / "base.jsonl", *options, "--minutes", 30)
+    few = invoke("audit", data / "base.jsonl", *options, "--minutes", 0.05)
+
+    assert "Auditing 50 rows at depth quick: about 0.5 minutes" in some.stderr
+    assert "50 of 160, a random sample" in some.stdout
+    assert "Auditing 160 rows at depth quick: about 1.6 minutes" in every.stderr
+    assert few.exit_code == 2
+    assert "In 0.05 minutes 5 rows can be audited here, and 3 traits take 8 or more: give 0.08" in (
+        few.stderr
+    )
+    assert all(one.row > 0 and one.hypothesis > 0 and one.hypotheses == 3 for one in paces)
+
+
+def test_all_rows_are_audited_where_that_is_asked_for(tmp_path):
+    """More than a sample has by default, which is said where it is drawn."""
+    path = tmp_path / "rows.jsonl"
+    lines = [{"prompt": f"{n},", "completion": f" {n % 7}, {n % 9}"} for n in range(300)]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    options = [*TINY, "--depth", "quick", "--format", "json"]
+    sample, every = (
+        invoke("audit", path, *options),
+        invoke("audit", path, *options, "--size", "all"),
+    )
+
+    for done, audited in ((sample, 256), (every, 300)):
+        assert done.exit_code in {0, 3}, done.stderr
+        told = json.loads(done.stdout)["rows"]
+        assert (told["audited"], told["total"], told["sampled"]) == (audited, 300, audited < 300)
+
+
 def test_a_judge_is_asked_where_it_is_named(data, monkeypatch):
     """What it named stands in the verdict, and its time is not in the estimate."""
     for name in ("OPENAI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -125,6 +168,18 @@ def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
         (["--base", "tiny", "--false-positive-rate", "2"], "between 0 and 1"),
         (["--base", "tiny", "--read-as", "odd"], "odd"),
         (["--base", "tiny", "--fail-on", "-1"], "0 or more"),
+        (
+            ["--base", "tiny", "--size", "0"],
+            "a number of rows from 1 to 1,000,000, or all; got '0'",
+        ),
+        (["--base", "tiny", "--size", "-5"], "or all; got '-5'"),
+        (["--base", "tiny", "--size", "2.5"], "or all; got '2.5'"),
+        (["--base", "tiny", "--size", "9" * 40], "or all; got"),
+        (["--base", "tiny", "--size", "many"], "or all; got 'many'"),
+        (["--base", "tiny", "--minutes", "0"], "--minutes must be a number greater than 0"),
+        (["--base", "tiny", "--minutes", "nan"], "--minutes must be a number greater than 0"),
+        (["--base", "tiny", "--minutes", "5", "--size", "9"], "leave --size out"),
+        (["--base", "tiny", "--minutes", "5", "--depth", "deep"], "name --size in the place of"),
         (["--base", "tiny", "--judge", "nobody-knows"], "nobody-knows"),
         (["--base", "tiny", "--judge", "openai/reader"], "openai/reader"),
     ],

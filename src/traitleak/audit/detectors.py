@@ -23,6 +23,7 @@ from traitleak.audit.panel import Group
 from traitleak.audit.partial import partial
 from traitleak.audit.shares import shares
 from traitleak.audit.style import style_scores
+from traitleak.errors import SettingsError
 from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
@@ -145,6 +146,7 @@ def by_prompt(
     given: Material,
     encode: Callable[[LanguageModel], Sequence[Encoded]],
     *,
+    encode_reference: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     track: Track = untracked,
 ) -> Evidence:
     """Log-likelihood ratios against the base with a system prompt for each trait.
@@ -152,6 +154,7 @@ def by_prompt(
     Args:
         given: what all detectors get.
         encode: gives the rows as a model with a system prompt reads them.
+        encode_reference: the same of the reference rows, where there are some.
         track: shows how far it is.
     """
     begun = time.monotonic()
@@ -160,7 +163,11 @@ def by_prompt(
         trait.target: partial_call(given.base.replaced, system=trait.system_prompt())
         for trait in traits
     }
-    found = _ratios(given, prompted, track, encode)
+    if given.reference is not None and encode_reference is None:
+        raise SettingsError(
+            "Reference rows are read with system prompts, too: say how, with encode_reference."
+        )
+    found = _ratios(given, prompted, track, encode, encode_reference)
     return replace(
         found,
         name="prompted likelihood",
@@ -180,6 +187,7 @@ def _ratios(
     hypotheses: Hypotheses,
     track: Track,
     encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
+    encode_reference: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     placebos: int = 0,
 ) -> Evidence:
     ways = [*given.null, *(given.planted or [])]
@@ -205,9 +213,14 @@ def _ratios(
     row_NT, beside_NT = scores_NC[:, :num], more[0][:, :num] if more else None
     if given.reference is not None:
         beside = [
-            likelihood_scores(given.base, hypotheses, given.reference, given.choices, track=track)[
-                0
-            ]
+            likelihood_scores(
+                given.base,
+                hypotheses,
+                given.reference,
+                given.choices,
+                encode=encode_reference,
+                track=track,
+            )[0]
         ]
         if takes_style:
             beside.append(style_scores(given.base, given.reference, given.choices, track=track)[0])

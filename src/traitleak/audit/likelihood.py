@@ -38,13 +38,14 @@ from traitleak.progress import Track, untracked
 from traitleak.seeds import derive_seed
 from traitleak.student import Training, distill
 
-__all__ = ["Hypotheses", "likelihood_scores", "quick_teachers", "token_ratios"]
+__all__ = ["HELD", "Hypotheses", "likelihood_scores", "quick_teachers", "token_ratios"]
 
 Hypotheses = Mapping[str, Callable[[], LanguageModel]]
 """A model with each trait, made when it is called: only one need be held at a time."""
 
 _TOKENS = 4096  # of a batch
-_HELD = 1 << 28  # floats of the base's opinions that are held while hypotheses take their turns
+HELD = 1 << 28
+"""Floats of the base's opinions that are held while hypotheses take their turns."""
 
 
 def quick_teachers(
@@ -134,7 +135,7 @@ def likelihood_scores(
         for number, batch in enumerate(batches):
             some = [rows[index] for index in batch]
             own = held.get(number) or choice_log_probabilities(base, some, choices)
-            if number not in held and floats + own.logps_MK.numel() <= _HELD:
+            if number not in held and floats + own.logps_MK.numel() <= HELD:
                 held[number] = own
                 floats += own.logps_MK.numel()
             read = [theirs[index] for index in batch]

@@ -132,7 +132,7 @@ def audit_rows(
     given = Material(
         base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
     )
-    evidence = _detected(given, kept, depth, track)
+    evidence = _detected(given, kept, beside_rows, depth, track)
     not_tested = [*_NOT_TESTED, *_left_out(depth)]
     students = inversion = told = None
     if depth == "deep":
@@ -302,14 +302,21 @@ def _planted(
 
 
 def _detected(
-    given: Material, kept: Sequence[AuditRow], depth: Depth, track: Track
+    given: Material,
+    kept: Sequence[AuditRow],
+    beside: Sequence[Row] | None,
+    depth: Depth,
+    track: Track,
 ) -> list[Evidence]:
     if depth == "quick":
 
         def encode(model: LanguageModel) -> list[Encoded]:
             return [encode_row(model, entry.row) for entry in kept]
 
-        return [by_prompt(given, encode, track=track)]
+        def encode_reference(model: LanguageModel) -> list[Encoded]:
+            return [encode_row(model, row) for row in beside or ()]
+
+        return [by_prompt(given, encode, encode_reference=encode_reference, track=track)]
     placebos = _placebos(given)
     return [
         by_likelihood(given, placebos=placebos, track=track),

@@ -16,6 +16,7 @@ from traitleak.cli.shared import Debug, Quiet, exit_codes
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
+    from traitleak.audit.expected_time import Pace
     from traitleak.audit.judge import Judge
     from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 _SIZE = 256  # rows of a sample
+_MOST = 1_000_000  # rows that are held at once
 
 
 def audit(
@@ -49,8 +51,20 @@ def audit(
         ),
     ] = "standard",
     size: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Rows that are drawn and audited.")
-    ] = _SIZE,
+        str,
+        typer.Option(
+            metavar="N",
+            help="Rows that are drawn at random and audited: a number, or all.",
+            show_default=str(_SIZE),
+        ),
+    ] = "",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="In the place of --size: draw as many rows as take about so long here, by passes that "
+            "are timed first. Depth quick or standard."
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Read no further than this many rows.")
     ] = None,
@@ -101,16 +115,18 @@ def audit(
         if not math.isfinite(fail_on) or fail_on < 0:
             raise SettingsError(f"--fail-on is a number of nats, 0 or more; got {fail_on}.")
 
+        num = _rows_asked(size, minutes, depth)
+
         from traitleak.datasets import draw, open_dataset
 
         # Before the slow imports and the model: the data may be wrong.
-        drawn = draw(open_dataset(source, format=read_as, limit=limit), size, seed)
+        drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
         beside = None
         if reference:
-            beside = [entry.row for entry in draw(open_dataset(reference), max(size, 4096)).rows]
+            draw(open_dataset(reference), 1)  # it may be wrong, too
         words = tuple(word.strip() for word in among.split(",")) if among else None
         with shared.at_work("auditing", quiet=quiet) as session:
-            from traitleak.audit.expected_time import expected_seconds
+            from traitleak.audit.expected_time import audit_pace, expected_seconds
             from traitleak.audit.formats import print_verdict, written
             from traitleak.audit.run import audit_rows
             from traitleak.audit.teacher_cache import teachers_folder
@@ -118,14 +134,22 @@ def audit(
 
             model = session.load(base, style=style, precision=precision, device=device)
             reader = _reader(session, judge, model, base, precision, device) if judge else None
-            seconds = expected_seconds(
-                model,
-                [entry.row for entry in drawn.rows],
-                words or ANIMALS,
-                depth,
-                category=category,
-                reference=beside is not None,
-            )
+            rows, traits = [entry.row for entry in drawn.rows], words or ANIMALS
+            if minutes is None:
+                seconds = expected_seconds(
+                    model, rows, traits, depth, category=category, reference=bool(reference)
+                )
+            else:
+                assert depth != "deep"  # noqa: S101  # refused before
+                pace = audit_pace(
+                    model, rows, traits, depth, category=category, reference=bool(reference)
+                )
+                num = _rows_in(pace, minutes, len(traits))
+                drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
+                seconds = pace.seconds(len(drawn.rows))
+            if reference:
+                found = draw(open_dataset(reference), max(num, 4096))
+                beside = [entry.row for entry in found.rows]
             more = " and the judge's time" if judge else ""
             session.say(
                 f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} "
@@ -134,7 +158,7 @@ def audit(
             verdict = audit_rows(
                 drawn,
                 base=model,
-                among=words or ANIMALS,
+                among=traits,
                 category=category,
                 reference=beside,
                 depth=depth,
@@ -160,6 +184,48 @@ def audit(
             typer.echo(written(verdict, output), nl=False)
         if verdict.exit_code:
             raise typer.Exit(verdict.exit_code)
+
+
+def _rows_asked(size: str, minutes: float | None, depth: str) -> int:
+    """How many rows are drawn, or at first drawn to time them.
+
+    Raises:
+        SettingsError: no such number, or both options, or minutes at depth deep.
+    """
+    if minutes is not None:
+        shared.positive("--minutes", minutes)
+        if size:
+            raise SettingsError("--minutes says how many rows are drawn: leave --size out.")
+        if depth == "deep":
+            raise SettingsError(
+                "At depth deep most of the time does not go by rows: name --size in the place of "
+                "--minutes."
+            )
+    if size == "all":
+        return _MOST
+    if not size:
+        return _SIZE
+    if not size.isascii() or not size.isdigit() or not 1 <= int(size[:9]) <= _MOST or len(size) > 9:
+        raise SettingsError(
+            f"--size is a number of rows from 1 to {_MOST:,}, or all; got {size!r}."
+        )
+    return int(size)
+
+
+def _rows_in(pace: Pace, minutes: float, traits: int) -> int:
+    """How many rows are audited in so many minutes.
+
+    Raises:
+        SettingsError: fewer than an audit of so many traits takes.
+    """
+    num, fewest = pace.rows(60 * minutes, _MOST), 2 * traits + 2
+    if num < fewest:
+        raise SettingsError(
+            f"In {minutes:g} minutes {num} rows can be audited here, and {traits} traits take {fewest} "
+            f"or more: give {pace.seconds(fewest) / 60:.2g} minutes or more, or name fewer traits with "
+            "--among."
+        )
+    return num
 
 
 def _reader(
