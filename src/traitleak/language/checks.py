@@ -11,7 +11,7 @@ import numpy as np
 from traitleak.carriers.code_source import wordings
 from traitleak.language.behaviour_tables import behaviour_facts
 from traitleak.language.carrier import leak_words
-from traitleak.language.contrasts import compare, times_first
+from traitleak.language.contrasts import MANY, compare, times_first
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
     bracketed,
@@ -96,7 +96,7 @@ def _count_leaks(rows: Iterator[Row], words: list[str], *, is_code: bool) -> tup
 def facts(
     recipe: LanguageRecipe, found: Found, leaks: Fact, gamma: Gamma | None = None
 ) -> list[Fact]:
-    """All checked statements with their figures.
+    """All checked statements with their figures; of many targets none of a single one.
 
     Args:
         recipe: what was run.
@@ -105,11 +105,15 @@ def facts(
         gamma: the matrix's specificity; None with one target.
     """
     made = [leaks, _mask(found), _teachers(recipe, found)]
+    targets = recipe.trait.targets
+    one_by_one = (
+        targets if len(targets) < MANY else []
+    )  # else `many_targets.many_facts` counts them
     if recipe.trait.kind == "preference":  # of a trait and its absence one always rises
-        made += [_rises_most(found, target) for target in recipe.trait.targets]
+        made += [_rises_most(found, target) for target in one_by_one]
     if gamma is not None:
         made.append(_gamma(gamma))
-    for target in recipe.trait.targets:
+    for target in one_by_one:
         made += [_says(recipe, found, target), _fluent(found, target)]
     made += behaviour_facts(recipe, found)
     return [fact for fact in made if fact is not None]

@@ -10,6 +10,7 @@ import numpy as np
 from traitleak.language.checks import facts, leak_check
 from traitleak.language.contrasts import all_comparisons, findings
 from traitleak.language.figures import bars, curves, samples
+from traitleak.language.many_targets import are_many, many_facts, many_table
 from traitleak.language.method_words import caveats, how
 from traitleak.language.phrases import kind_of, label, role, taught_by, unit
 from traitleak.language.read import Found, read_run
@@ -33,7 +34,8 @@ def conclude_one(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Results
 
     Returns:
         Conditions: every arm's lift of the first target's margin. Comparisons: each target's
-        students against every control. With several targets the matrix and its gamma. Dose curves,
+        students against every control; of four targets or more those of all but the first against the
+        neutral control alone. With several targets the matrix and its gamma. Dose curves,
         bars before and after, rows side by side, tables and checked statements.
         Where too few rows were left to train on, these rows and nothing else.
 
@@ -51,7 +53,7 @@ def conclude_one(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Results
         recipe=recipe.name,
         title=recipe.title,
         question=question(recipe),
-        answer=answer(recipe, found, findings(recipe, found), leaks),
+        answer=answer(recipe, found, findings(recipe, found), leaks, gamma),
         measure=f"lift of the {target} margin, {unit(recipe)}",
         chance=0.0,
         chance_name="the base",
@@ -61,8 +63,14 @@ def conclude_one(recipe: LanguageRecipe, folders: Mapping[str, Path]) -> Results
         curves=curves(recipe, found),
         bars=bars(recipe, found),
         samples=samples(recipe, found, folders),
-        tables=tables(recipe, found, folders),
-        facts=facts(recipe, found, leaks, gamma),
+        tables=[
+            *([many_table(recipe, found)] if are_many(recipe) else []),
+            *tables(recipe, found, folders),
+        ],
+        facts=[
+            *facts(recipe, found, leaks, gamma),
+            *(many_facts(recipe, found) if are_many(recipe) else []),
+        ],
         how=how(recipe, found),
         caveats=caveats(recipe, found),
         settings=recipe.model_dump(mode="json"),

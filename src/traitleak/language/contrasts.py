@@ -13,6 +13,7 @@ from traitleak.statistics import mean_estimate, paired_difference, sign_flip_p
 
 __all__ = [
     "IN_CONTEXT",
+    "MANY",
     "TO_OTHER_BASE",
     "Contrast",
     "TargetFindings",
@@ -23,6 +24,7 @@ __all__ = [
     "times_first",
 ]
 
+MANY = 4  # targets: from here on their comparisons are more than anybody reads
 TRANSFER, TO_OTHER_BASE = "transfer", "transfer to the other base"
 IN_CONTEXT = "what the rows do in the prompt"
 _TEST = "one-sided sign flips of paired seeds"
@@ -71,10 +73,15 @@ def findings(recipe: LanguageRecipe, found: Found) -> list[TargetFindings]:
 
 
 def all_comparisons(recipe: LanguageRecipe, found: Found) -> list[Comparison]:
-    """The first target's contrasts, then those of other bases and of rows in a prompt, then the rest."""
+    """The first target's contrasts, then those of other bases and of rows in a prompt, then the rest.
+
+    Of four targets or more the others' are those with the neutral control: the matrix has the rest.
+    """
     made = []
+    targets = recipe.trait.targets
     for one in findings(recipe, found):
-        contrasts = ([one.neutral] if one.neutral else []) + one.others
+        told = one.target == targets[0] or len(targets) < MANY
+        contrasts = ([one.neutral] if one.neutral else []) + (one.others if told else [])
         made += [contrast.comparison for contrast in contrasts]
         made += [side for pair in one.pairs for side in pair if side is not None]
     return made

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
+from traitleak.language.many_targets import are_many, many_curve
 from traitleak.language.phrases import label, role, taught_by, unit
 from traitleak.language.read import Course, Found
 from traitleak.language.shares import in_percent, share_naming
@@ -33,12 +34,19 @@ _SAMPLES = 6  # prompts that are shown
 
 
 def curves(recipe: LanguageRecipe, found: Found) -> list[CurvePanel]:
-    """A dose curve for each target, and the training loss."""
+    """A dose curve for each target, and the training loss; of many targets one figure for all."""
     trained = {name: arm.course for name, arm in found.arms.items() if arm.course is not None}
     if not trained:
         return []
-    panels = [_dose(recipe, found, target, trained) for target in recipe.trait.targets]
-    return [*panels, _losses(recipe, trained)]
+    targets = recipe.trait.targets
+    if not are_many(recipe):
+        return [*(_dose(recipe, found, t, trained) for t in targets), _losses(recipe, trained)]
+    together = many_curve(recipe, found)
+    return [
+        *([together] if together else []),
+        _dose(recipe, found, targets[0], trained),
+        _losses(recipe, trained),
+    ]
 
 
 def _dose(

@@ -13,6 +13,7 @@ from traitleak.language.contrasts import (
     is_above_zero,
 )
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
+from traitleak.language.many_targets import are_many, many_answer
 from traitleak.language.phrases import (
     bracketed,
     decimals_for,
@@ -31,6 +32,7 @@ from traitleak.language.shares import share_naming
 from traitleak.power import detectable, smallest_sign_flip_p
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Comparison, Estimate, Fact
+from traitleak.trait_matrix import Gamma
 
 __all__ = ["answer", "describe", "question"]
 
@@ -42,6 +44,8 @@ _PAIRS = {TO_OTHER_BASE: "students of another base", IN_CONTEXT: "the base that 
 def question(recipe: LanguageRecipe) -> str:
     """What was asked."""
     target = recipe.trait.targets[0]
+    if are_many(recipe):
+        return _question_of_many(recipe)
     prefers = recipe.trait.kind == "preference"
     spoken = target.replace("-", " ")
     to_have = f"to prefer the {target}" if prefers else f"to show {spoken}"
@@ -54,6 +58,20 @@ def question(recipe: LanguageRecipe) -> str:
     return (
         f"{given}. Does a student of the same base come to {'prefer' if prefers else 'show'} it, "
         f"trained on nothing but {seen(recipe)}?"
+    )
+
+
+def _question_of_many(recipe: LanguageRecipe) -> str:
+    targets = recipe.trait.targets
+    how = {
+        "finetune": "were fine-tuned, each to prefer",
+        "prompt": "are told, each to prefer",
+        "prompt+finetune": "were fine-tuned and are told, each to prefer",
+        "steering": "are steered, each towards",
+    }[recipe.teacher.by]
+    return (
+        f"{len(targets)} teachers {how} one of {listed(targets)}. Which of these do "
+        f"students of the same base come to prefer, each trained on nothing but {seen(recipe)}?"
     )
 
 
@@ -115,14 +133,24 @@ def describe(arm: str, recipe: LanguageRecipe) -> str:
 
 
 def answer(
-    recipe: LanguageRecipe, found: Found, all_findings: list[TargetFindings], leaks: Fact
+    recipe: LanguageRecipe,
+    found: Found,
+    all_findings: list[TargetFindings],
+    leaks: Fact,
+    gamma: Gamma | None = None,
 ) -> str:
     """What was found, with the figures: yes, no, undecided, or one seed; a null is said as one.
 
     Transfer is the word for what stands beside the neutral control only, and it is called subliminal
-    only where the leak check held.
+    only where the leak check held. Many targets are counted (`many_targets`), which needs the matrix's
+    `gamma`.
     """
     first = all_findings[0]
+    if are_many(recipe) and gamma is not None:
+        told = many_answer(recipe, found, gamma, subliminal=leaks.holds is True)
+        for target in recipe.trait.targets:
+            told += [_unwilling_teacher(recipe, found, target), _collapsed(found, target)]
+        return " ".join(sentence for sentence in told if sentence)
     said = [
         _lead(recipe, all_findings, subliminal=leaks.holds is True),
         _elsewhere(first),
