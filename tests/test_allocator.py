@@ -15,7 +15,7 @@ import numpy as np
 from traitleak.allocator import keep_freed_memory
 done = keep_freed_memory() if sys.argv[1] == "keep" else None
 def update():
-    return [np.ones(2**20) for _ in range(12)]  # 8 MB each, and all freed
+    return [np.ones(2**20 * size) for size in (1, 8)]  # 8 and 64 MB, and both freed
 update()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
