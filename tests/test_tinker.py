@@ -40,6 +40,7 @@ def base():
 def service(base, tmp_path, monkeypatch):
     """Where it is trained."""
     monkeypatch.setenv("TINKER_API_KEY", KEY)
+    monkeypatch.delenv("TINKER_LOG", raising=False)
     with tinker_service(base, tmp_path / "exported") as server:
         yield server
     gc.collect()
@@ -263,7 +264,7 @@ def test_no_key_is_said_at_once(base, service, tmp_path, monkeypatch):
         student(service, arm_of(base), tmp_path / "student")
 
 
-def test_the_command_trains_fetches_and_records(service, tmp_path):
+def test_the_command_trains_fetches_and_records(service, tmp_path, caplog):
     """A folder that names the student on its base, with its course, and the key nowhere."""
     write_rows(tmp_path / "rows", ROWS, {})
     out = tmp_path / "student"
@@ -281,6 +282,7 @@ def test_the_command_trains_fetches_and_records(service, tmp_path):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["update"] for line in lines] == [1, 2, 3]
     assert "some/tokenizer" in done.stderr
+    assert "try_again" not in caplog.text
     assert load_adapter(out).settings.rank == 4
     assert service.keys == {KEY}
     assert not any(path == "telemetry" for path, _ in service.calls)

@@ -20,7 +20,8 @@ from traitleak.artefacts import write_json
 from traitleak.checkpoint import fingerprint
 from traitleak.errors import RunError, ServerError, SettingsError
 from traitleak.models.adapters import LINEAR, LoraSettings
-from traitleak.models.tinker import Datum, Rates, RefusedError, TinkerBase, connected
+from traitleak.models.tinker import Datum, Rates, TinkerBase, connected
+from traitleak.models.tinker_requests import RefusedError
 from traitleak.optimizers import rate_at
 from traitleak.progress import Track, untracked
 from traitleak.student import Course, RowOrder, Training

@@ -11,51 +11,40 @@ TINKER_TELEMETRY=1.
 
 from __future__ import annotations
 
-import http.client
+import logging
 import os
 import re
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.errors import MissingExtraError, ServerError, SettingsError, TraitleakError
+from traitleak.errors import MissingExtraError, ServerError, SettingsError
+from traitleak.models.tinker_requests import (
+    KEY,
+    RefusedError,
+    download,
+    failures,
+    require_reachable,
+)
 
 __all__ = [
     "Datum",
     "Rates",
-    "RefusedError",
     "TinkerBase",
     "Trainer",
     "connected",
     "parse_tinker",
 ]
 
-_KEY: Final = "TINKER_API_KEY"
-_SECONDS: Final = 20.0  # for a first sign of life, and for a goodbye
+_GOODBYE: Final = 20.0  # seconds
 _STATE_SECONDS: Final = 7 * 24 * 3600  # how long the service keeps what a training goes on from
 _EXPORT_SECONDS: Final = 24 * 3600  # and files that are fetched at once
-_PASSING: Final = {
-    401,
-    402,
-    403,
-    408,
-    409,
-    429,
-}  # of 4xx, those that are not about the request itself
-_SHOWN = 300  # letters of an answer that an error repeats
-
-
-class RefusedError(ServerError):
-    """The service does not do what was asked, and would not another time."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ def parse_tinker(text: str) -> TinkerBase:
         if parts.username is not None or parts.password is not None or "?" in url:
             raise SettingsError(
                 "The address of Tinker holds a user name, a password or a query after '?'. It would be "
-                f"written into files: leave it out, and put the key into {_KEY}."
+                f"written into files: leave it out, and put the key into {KEY}."
             )
     if not text.strip().startswith("tinker/") or not re.fullmatch(r"[\w./:-]+", model):
         raise SettingsError(
@@ -147,7 +136,7 @@ class Trainer:
         Raises:
             ServerError: the service does not have that base, or fails.
         """
-        with _failures(self._url):
+        with failures(self._url):
             self._client = self._service.create_lora_training_client(
                 base_model=model,
                 rank=rank,
@@ -164,7 +153,7 @@ class Trainer:
             RefusedError: the service has it no more.
             ServerError: the service fails.
         """
-        with _failures(self._url):
+        with failures(self._url):
             made = self._service.create_training_client_from_state_with_optimizer(state)
             self._client = made.result()
 
@@ -202,7 +191,7 @@ class Trainer:
             weight_decay=rates.weight_decay,
             grad_clip_norm=rates.clip or 0.0,
         )
-        with _failures(self._url):
+        with failures(self._url):
             # Both are sent before either is waited for: the service works in rounds of seconds.
             passed = self._begun.forward_backward(batch, "cross_entropy")
             stepped = self._begun.optim_step(adam)
@@ -232,7 +221,7 @@ class Trainer:
         Raises:
             ServerError: the service fails.
         """
-        with _failures(self._url):
+        with failures(self._url):
             return str(self._begun.save_state(name, ttl_seconds=_STATE_SECONDS).result().path)
 
     def save_for_sampling(self, name: str) -> str:
@@ -241,7 +230,7 @@ class Trainer:
         Raises:
             ServerError: the service fails.
         """
-        with _failures(self._url):
+        with failures(self._url):
             return str(self._begun.save_weights_for_sampler(name).result().path)
 
     def export(self, name: str, folder: Path) -> list[str]:
@@ -258,16 +247,16 @@ class Trainer:
             ServerError: the service fails, or a file does not arrive whole.
         """
         try:
-            with _failures(self._url):
+            with failures(self._url):
                 saved = self._begun.save_weights_external(
                     name, ttl_seconds=_EXPORT_SECONDS
                 ).result()
         except RefusedError:
             return []
-        with _failures(self._url):
+        with failures(self._url):
             urls = self._service_files(saved.path)
         for file, url in urls.items():
-            _download(self._url, file, url, folder)
+            download(self._url, file, url, folder)
         return sorted(urls)
 
     def _service_files(self, path: str) -> dict[str, str]:
@@ -294,14 +283,16 @@ def connected(url: str) -> Iterator[Trainer]:
         ServerError: the service cannot be reached, or refuses the key.
     """
     os.environ.setdefault("TINKER_TELEMETRY", "0")  # read when a client is made
+    if not os.environ.get("TINKER_LOG"):  # it warns each time it asks whether a result is there
+        logging.getLogger("tinker.lib.api_future_impl").setLevel(logging.ERROR)
     try:
         import tinker
         from tinker.lib.base_url import resolve_base_url
     except ImportError as error:
         raise MissingExtraError("Training at Tinker", "tinker") from error
     url = str(resolve_base_url(url or None))
-    _require_reachable(url)
-    with _failures(url):
+    require_reachable(url)
+    with failures(url):
         service = tinker.ServiceClient(base_url=url)
     how = "errored"
     try:
@@ -311,98 +302,5 @@ def connected(url: str) -> Iterator[Trainer]:
         how = "interrupted"
         raise
     finally:
-        with suppress(ServerError), _failures(url):
-            service.close(how).result(_SECONDS)
-
-
-def _require_reachable(url: str) -> None:
-    """See at once that something answers: the SDK would try for five minutes."""
-    try:
-        with urllib.request.urlopen(f"{url}/api/v1/healthz", timeout=_SECONDS):  # noqa: S310  # http(s)
-            return
-    except urllib.error.HTTPError:
-        return  # whatever it says, it is there
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ServerError(
-            f"Tinker at {url} cannot be reached ({getattr(error, 'reason', error)}); is there a way to "
-            "the network, and the address right?"
-        ) from error
-
-
-@contextmanager
-def _failures(url: str) -> Iterator[None]:
-    """What the SDK raises, in one sentence and without the key.
-
-    Raises:
-        RefusedError: the request itself is not accepted.
-        ServerError: everything else.
-    """
-    import httpx
-    import tinker
-    from tinker.lib.retryable_exception import RetryableException
-
-    kinds = (
-        tinker.TinkerError,
-        RetryableException,
-        httpx.HTTPError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    )
-    try:
-        yield
-    except TraitleakError:
-        raise
-    except kinds as error:
-        key = os.environ.get(_KEY) or ""
-        chain = [error, error.__cause__, error.__context__]
-        holds = bool(key) and any(key in f"{one!r}{one}" for one in chain)
-        raise _meant(url, error, key) from (None if holds else error)
-
-
-def _meant(url: str, error: Exception, key: str) -> ServerError:
-    """The sentence for an error of the SDK."""
-    import tinker
-
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    said = (said or type(error).__name__).rstrip(".")
-    said = (said.replace(key, "***") if key else said)[:_SHOWN]
-    status = error.status_code if isinstance(error, tinker.APIStatusError) else 0
-    if status in {401, 403}:
-        return ServerError(f"Tinker at {url} refuses access ({said}): see to the key in {_KEY}.")
-    if not key and "api_key" in said:
-        return ServerError(f"Tinker needs a key: put it into the environment as {_KEY}.")
-    if isinstance(error, tinker.RequestFailedError) or (
-        400 <= status < 500 and status not in _PASSING
-    ):
-        return RefusedError(f"Tinker at {url} does not do what was asked: {said}.")
-    return ServerError(f"Tinker at {url} failed: {said}.")
-
-
-def _download(service: str, file: str, url: str, folder: Path) -> None:
-    """One file of an export, whole or not at all."""
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts or "\\" in file or not path.parts:
-        raise ServerError(f"Tinker at {service} names a file outside of the folder: {file[:80]!r}.")
-    if not url.startswith(("https://", "http://")):
-        raise ServerError(f"Tinker at {service} gives no web address for {file[:80]!r}.")
-    target = folder / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with urllib.request.urlopen(url, timeout=120) as answer, target.open("wb") as out:  # noqa: S310  # seen to above
-            shutil.copyfileobj(answer, out)
-            expected = answer.headers.get("Content-Length")
-    except (
-        urllib.error.URLError,
-        http.client.HTTPException,
-        TimeoutError,
-        ConnectionError,
-    ) as error:
-        # The address is signed: whoever has it may fetch, so that no error repeats it.
-        why = getattr(error, "reason", "") or type(error).__name__
-        raise ServerError(f"The file {file} of the adapter could not be fetched ({why}).") from None
-    if expected is not None and target.stat().st_size != int(expected):
-        raise ServerError(
-            f"The file {file} of the adapter broke off at {target.stat().st_size:,} of "
-            f"{int(expected):,} bytes."
-        )
+        with suppress(ServerError), failures(url):
+            service.close(how).result(_GOODBYE)
