@@ -22,7 +22,7 @@ from small_disk import IN_A_NAMESPACE, can_mount
 from traitleak.errors import ArtefactError, RunError
 from traitleak.experiment import run_plan
 from traitleak.progress import untracked
-from traitleak.stages import Stage, run_stages
+from traitleak.stages import Stage, foresee_stages, run_stages
 
 SCRIPT = Path(small_experiment.__file__)
 
@@ -370,3 +370,35 @@ def test_a_stage_can_end_the_run_whether_it_is_computed_or_kept(tmp_path: Path) 
         " the run ends here, what follows cannot be computed"
     ] * 2
     assert names(goes_on, tmp_path / "goes-on", []) == ["start", "left", "right", "both"]
+
+
+def test_what_a_run_would_take_over_is_foreseen_and_nothing_is_written(tmp_path: Path) -> None:
+    """Before a run all is to be computed, after it nothing, and beside it only what differs."""
+
+    def foreseen(name: str, *, scale: float = 1.0, fresh: bool = False) -> list[str | None]:
+        stages = small_experiment.stages(scale=scale)
+        found = foresee_stages(tmp_path / name, stages, fresh=fresh)
+        assert [one.name for one in found] == ["start", "left", "right", "both"]
+        assert all((one.seconds is None) == (one.folder is None) for one in found)
+        folders = [one.folder for one in found]
+        return [str(one.relative_to(tmp_path)) if one else None for one in folders]
+
+    assert foreseen("small") == [None] * 4
+    assert list(tmp_path.iterdir()) == []
+    run(tmp_path)
+    before = contents(tmp_path)
+    assert foreseen("small") == ["small/start", "small/left", "small/right", "small/both"]
+    assert foreseen("small", fresh=True) == [None] * 4
+    assert foreseen("other", scale=2.0) == ["small/start", "small/left", None, None]
+    assert contents(tmp_path) == before
+    assert run(tmp_path, name="other", scale=2.0)[0] == ["right", "both"]
+
+
+def test_a_plan_says_what_a_run_would_refuse(tmp_path: Path) -> None:
+    """A stage that changed after it was written, or has other settings, is named before the run."""
+    _, folder = run(tmp_path)
+    with pytest.raises(RunError, match=r"scale was 1\.0, is 2\.0"):
+        foresee_stages(folder, small_experiment.stages(scale=2.0), fresh=False)
+    (folder / "start" / "part-1.npy").write_bytes(b"changed")
+    with pytest.raises(ArtefactError, match=r"part-1\.npy"):
+        foresee_stages(folder, small_experiment.stages(), fresh=False)

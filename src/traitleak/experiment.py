@@ -33,9 +33,9 @@ from traitleak.runs import (
     mark_unfinished,
     write_results,
 )
-from traitleak.stages import Stage, run_stages
+from traitleak.stages import Foreseen, Stage, foresee_stages, run_stages
 
-__all__ = ["run_folder", "run_plan", "run_recipe"]
+__all__ = ["foresee", "run_folder", "run_plan", "run_recipe"]
 
 
 def run_folder(recipe: Recipe, runs: Path) -> Path:
@@ -75,6 +75,22 @@ def run_recipe(
         fresh=fresh,
         say=say,
     )
+
+
+def foresee(recipe: Recipe, *, runs: Path, fresh: bool = False) -> list[Foreseen]:
+    """What a run of `recipe` would take over, and what it would compute; nothing is written.
+
+    Args:
+        recipe: what would run.
+        runs: as for `run_recipe`.
+        fresh: the same.
+
+    Raises:
+        RunError: as `run_recipe`, as far as it can be known before.
+        ArtefactError: the same.
+        DataError: the same.
+    """
+    return foresee_stages(run_folder(recipe, runs), _plan(recipe), fresh=fresh)
 
 
 def run_plan(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -46,7 +46,15 @@ from traitleak.errors import RunError
 from traitleak.progress import Track
 from traitleak.runs import MANIFEST, StageRecord, mark_unfinished
 
-__all__ = ["FinishedStage", "Manifest", "Origin", "Stage", "run_stages"]
+__all__ = [
+    "FinishedStage",
+    "Foreseen",
+    "Manifest",
+    "Origin",
+    "Stage",
+    "foresee_stages",
+    "run_stages",
+]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _LOWER = (
@@ -187,6 +195,55 @@ def run_stages(
     return done
 
 
+class Foreseen(NamedTuple):
+    """A stage, and where it would be taken from.
+
+    Attributes:
+        name: the stage's.
+        folder: where it lies, finished; None where it is yet to be computed.
+        seconds: that it took when it was computed; None where it was not.
+    """
+
+    name: str
+    folder: Path | None
+    seconds: float | None
+
+
+def foresee_stages(folder: Path, stages: Sequence[Stage], *, fresh: bool) -> list[Foreseen]:
+    """What `run_stages` would take over, and what it would compute; nothing is written.
+
+    Known failure: a stage that reads one which is yet to be computed counts as to be computed. It is
+    taken over all the same if that one's output turns out to be what it was computed from. Files in
+    other run folders are not checked.
+
+    Args:
+        folder: the run folder; need not exist.
+        stages: as for `run_stages`.
+        fresh: as for `run_stages`.
+
+    Raises:
+        ArtefactError: as `run_stages`.
+        RunError: the same.
+    """
+    beside = _Beside(folder)
+    done: dict[str, FinishedStage] = {}
+    found = []
+    for stage in stages:
+        place, there = folder / stage.name, None
+        if not fresh and all(name in done for name in stage.inputs):
+            origin = _origin(stage, done)
+            kept = _kept(place, origin, lambda _line: None)
+            there = (place, kept) if kept else beside.found(origin)
+        if there is None:
+            found.append(Foreseen(stage.name, None, None))
+            continue
+        done[stage.name] = FinishedStage(*there, cached=True)
+        found.append(Foreseen(stage.name, there[0], there[1].seconds))
+        if stage.ends is not None and stage.ends(there[0]):
+            break
+    return found
+
+
 def _origin(stage: Stage, done: Mapping[str, FinishedStage]) -> Origin:
     # A plan is ours, not the user's: what is wrong with it is a defect.
     assert _NAME.fullmatch(stage.name), f"{stage.name!r} cannot name a stage"  # noqa: S101
@@ -246,6 +303,15 @@ class _Beside:
         for path in sorted(self._folder.parent.glob(f"[!.]*/[!.]*/{MANIFEST}")):
             folders[_key_in(path)].append(path.parent)
         return folders
+
+    def found(self, origin: Origin) -> tuple[Path, Manifest] | None:
+        """The first folder with the same key and a manifest that can be read."""
+        for source in self._folders.get(origin.hashed(), []):
+            try:
+                return source, read_model(source / MANIFEST, Manifest, "it is not used")
+            except RunError:
+                continue
+        return None
 
     def copied(self, place: Path, origin: Origin) -> Manifest | None:
         """The manifest of a copy put at `place`, if a whole stage with the same key exists."""

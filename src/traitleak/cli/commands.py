@@ -19,6 +19,7 @@ from traitleak.allocator import keep_freed_memory
 from traitleak.cli.audit import audit
 from traitleak.cli.clean import clean
 from traitleak.cli.convert import convert
+from traitleak.cli.dry_run import asked_of_servers, print_plan, server_lines
 from traitleak.cli.language import generate, measure, train
 from traitleak.cli.serve import serve
 from traitleak.cli.shared import (
@@ -131,12 +132,20 @@ def run(
     *,
     runs: Runs = RUNS,
     fresh: Fresh = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be computed, taken over and asked of servers; do nothing of it.",
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Run a recipe, or what an earlier run of it left undone."""
-    _run(recipe, overrides, runs, fresh=fresh, json=json, quiet=quiet, debug=debug)
+    how = _foresee if dry_run else _run
+    how(recipe, overrides, runs, fresh=fresh, json=json, quiet=quiet, debug=debug)
 
 
 @app.command()
@@ -236,7 +245,7 @@ def _run(
         from traitleak.terminal import print_line, stderr, track_for
 
         console = stderr(quiet=quiet or json)
-        for line in _announced(recipe):
+        for line in (*_announced(recipe), *server_lines(recipe, asked_of_servers(recipe, runs))):
             print_line(console, line)
         with track_for(console) as track:
             finished = run_recipe(
@@ -255,6 +264,31 @@ def _run(
             raise
         if finished.results.inconclusive:
             raise typer.Exit(3)
+
+
+def _foresee(
+    name: str,
+    overrides: Sequence[str] | None,
+    runs: Path,
+    *,
+    fresh: bool,
+    json: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    with exit_codes(debug=debug):
+        from traitleak.recipe import load_recipe
+
+        recipe = load_recipe(name, overrides or [])
+
+        from traitleak.experiment import foresee
+        from traitleak.terminal import print_line, stderr
+
+        console = stderr(quiet=quiet or json)
+        for line in _announced(recipe):
+            print_line(console, line)
+        stages = foresee(recipe, runs=runs, fresh=fresh)
+        print_plan(recipe, stages, asked_of_servers(recipe, runs), json=json)
 
 
 def _announced(recipe: Recipe) -> Iterator[str]:

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from traitleak.language.phrases import unit
+from traitleak.models.remote_cost import Price
 from traitleak.reading.figures import dose_panel, filter_bars
 from traitleak.reading.found import Found, Reading, read_stages
 from traitleak.reading.plan import ROWS
 from traitleak.reading.sources import Source, find_rows
-from traitleak.reading.tables import dose_table, filter_table, reader_table, skipped_table
+from traitleak.reading.tables import (
+    dose_table,
+    filter_table,
+    reader_table,
+    request_table,
+    skipped_table,
+)
 from traitleak.reading.words_said import answer, caveats, describe, facts, how, question
 from traitleak.recipe.reading import ReadingRecipe
 from traitleak.results import Condition, PublishedValue, Results
@@ -44,7 +51,13 @@ def conclude(recipe: ReadingRecipe, folders: Mapping[str, Path]) -> Results:
     nats = unit(source.language)
     panel, bars = dose_panel(found, nats), filter_bars(found, nats)
     tables = [reader_table(found)] if found.readers else []
-    more = (skipped_table(found), dose_table(found), filter_table(found))
+    price = Price(*recipe.judge.price) if recipe.judge.price else None
+    more = (
+        skipped_table(found),
+        dose_table(found),
+        filter_table(found),
+        request_table(found, price),
+    )
     return Results(
         experiment=recipe.experiment,
         recipe=recipe.name,

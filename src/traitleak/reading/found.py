@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from traitleak.models.remote_cost import Usage
 from traitleak.reading.dose import Dose
 from traitleak.reading.learning import FILTERS, retrain_name
 from traitleak.reading.plan import ROWS, TUNED
@@ -73,6 +74,7 @@ class Found:
         written: pairs of rows before any rule.
         per_student: rows that students of filtered rows were trained on.
         retrained: by rule; empty where nothing was.
+        requests: what each judge behind a server was asked, by label.
     """
 
     rows: dict[str, Any]
@@ -85,6 +87,7 @@ class Found:
     written: int = 0
     per_student: int = 0
     retrained: dict[str, Retrained] = field(default_factory=dict)
+    requests: dict[str, Usage] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -137,6 +140,11 @@ def read_stages(recipe: ReadingRecipe, folders: Mapping[str, Path]) -> Found:
             rule: _retrained(read_object(folders[retrain_name(rule)] / "retrained.json"))
             for rule in recipe.filters.rules
             if retrain_name(rule) in folders
+        },
+        requests={
+            label: Usage(**usage)
+            for one in told
+            for label, usage in one.get("requests", {}).items()
         },
     )
 

@@ -12,8 +12,10 @@ what has nothing to do with the trait, such as their format.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traitleak.errors import SettingsError
 from traitleak.progress import Track, untracked
@@ -23,7 +25,22 @@ from traitleak.reading.words import labelled_prompt, pair_prompt
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 
-__all__ = ["Pair", "judge_labelled", "judge_pairs"]
+__all__ = [
+    "MOST_SHORT",
+    "Pair",
+    "judge_labelled",
+    "judge_pairs",
+    "labelled_prompts",
+    "pair_prompts",
+]
+
+MOST_SHORT = 0.1
+"""Share of pairs that may lack an answer for a judge's share to be stated.
+
+A pair that lacks one counts half, so whatever was not answered moves the share by .05 at most.
+"""
+
+T = TypeVar("T", np.float64, np.bool_)
 
 Pair = tuple[Row, Row]
 """The row of the trait's teacher and the neutral one, on one prompt."""
@@ -50,15 +67,26 @@ def judge_pairs(
 
     Raises:
         SettingsError: no pairs, or a prompt that is longer than a loaded judge's context.
-        ServerError: as in `RemoteModel.sample`.
+        ServerError: a server answered nothing.
     """
     if not pairs:
         raise SettingsError("There are no pairs of rows to ask a judge about.")
-    prompts = [pair_prompt(one, other, who) for one, other in pairs]
-    prompts += [pair_prompt(other, one, who) for one, other in pairs]
+    prompts = pair_prompts(pairs, who)
     asked = ask(judge, [prompts], max_new_tokens=max_new_tokens, seed=seed, track=track)
     first_NO = asked.evidence_N.reshape(2, len(pairs)).T
-    return tell(first_NO * np.array([1.0, -1.0]), first_NO, unread=asked.unread)
+    return tell(
+        first_NO * np.array([1.0, -1.0]),
+        first_NO,
+        unread=asked.unread,
+        missing_NO=asked.missing_N.reshape(2, len(pairs)).T,
+        why=asked.why,
+    )
+
+
+def pair_prompts(pairs: Sequence[Pair], who: str) -> list[str]:
+    """What `judge_pairs` asks: of all pairs in one order, then of all in the other."""
+    first = [pair_prompt(one, other, who) for one, other in pairs]
+    return [*first, *(pair_prompt(other, one, who) for one, other in pairs)]
 
 
 def judge_labelled(
@@ -90,10 +118,41 @@ def judge_labelled(
     Raises:
         SettingsError: too few pairs for the examples and one question for each set, or a prompt that
             is longer than a loaded judge's context.
-        ServerError: as in `RemoteModel.sample`.
+        ServerError: a server answered nothing.
 
     Known failure: pairs that were asked about after one set of examples share its luck. The interval
     takes them as independent.
+    """
+    groups = labelled_prompts(pairs, examples=examples, draws=draws, most=most, seed=seed)
+    asked = ask(judge, groups, max_new_tokens=max_new_tokens, seed=seed, track=track)
+    sizes = [len(group) for group in groups[::2]]  # both namings of a set have as many questions
+    first_N4 = _by_pair(asked.evidence_N, sizes)
+    # In order: trait's row and neutral row with the trait's writer as A, then both with it as B.
+    return tell(
+        first_N4 * np.array([1.0, -1.0, -1.0, 1.0]),
+        first_N4,
+        unread=asked.unread,
+        clustered=f"{draws} sets of labelled rows" if draws > 1 else "one set of labelled rows",
+        missing_NO=_by_pair(asked.missing_N, sizes),
+        why=asked.why,
+    )
+
+
+def _by_pair(answers_M: NDArray[T], sizes: Sequence[int]) -> NDArray[T]:
+    """The four answers about each pair in a line, of answers set by set and naming by naming."""
+    parts = np.split(answers_M, 2 * np.cumsum(sizes)[:-1])
+    return np.concatenate(
+        [part.reshape(2, -1, 2).transpose(1, 0, 2).reshape(-1, 4) for part in parts]
+    )
+
+
+def labelled_prompts(
+    pairs: Sequence[Pair], *, examples: int, draws: int, most: int | None = None, seed: int = 0
+) -> list[list[str]]:
+    """What `judge_labelled` asks: two groups a set, the writers named both ways.
+
+    Raises:
+        SettingsError: as there.
     """
     if examples < 1 or draws < 1:
         raise SettingsError(
@@ -118,18 +177,4 @@ def judge_labelled(
             groups.append(
                 [labelled_prompt(named, row) for at in asked_at[draw::draws] for row in pairs[at]]
             )
-    asked = ask(judge, groups, max_new_tokens=max_new_tokens, seed=seed, track=track)
-    a_N4, start = [], 0
-    for draw in range(draws):
-        size = len(groups[2 * draw])
-        part = asked.evidence_N[start : start + 2 * size].reshape(2, -1, 2)
-        a_N4.append(part.transpose(1, 0, 2).reshape(-1, 4))
-        start += 2 * size
-    first_N4 = np.concatenate(a_N4)
-    # In order: trait's row and neutral row with the trait's writer as A, then both with it as B.
-    return tell(
-        first_N4 * np.array([1.0, -1.0, -1.0, 1.0]),
-        first_N4,
-        unread=asked.unread,
-        clustered=f"{draws} sets of labelled rows" if draws > 1 else "one set of labelled rows",
-    )
+    return groups

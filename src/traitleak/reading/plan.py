@@ -15,12 +15,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from traitleak.artefacts import content_hash
-from traitleak.audit.judge_words import liking
-from traitleak.environment import pick_device, pick_precision
-from traitleak.language.layout import slug
-from traitleak.models.remote import RemoteModel
 from traitleak.progress import Track
-from traitleak.reading.asking import judge_named
 from traitleak.reading.classifier import classify
 from traitleak.reading.inspection import (
     Inspection,
@@ -29,16 +24,21 @@ from traitleak.reading.inspection import (
     read_saved,
     score,
 )
-from traitleak.reading.judge import Pair, judge_labelled, judge_pairs
+from traitleak.reading.judging import (
+    labelled_stage,
+    pairs_stage,
+    read_pairs,
+    told_entry,
+    who_carries,
+)
 from traitleak.reading.learning import dose_stage, filter_stages, tuned_stage
 from traitleak.reading.sources import Source, find_rows
-from traitleak.reading.verdicts import Told
 from traitleak.recipe.reading import ReadingRecipe
-from traitleak.rows import read_rows, write_rows
+from traitleak.rows import write_rows
 from traitleak.stage_files import write_object
 from traitleak.stages import Stage
 
-__all__ = ["ROWS", "TUNED", "plan", "read_pairs"]
+__all__ = ["ROWS", "TUNED", "plan"]
 
 ROWS, TUNED = "rows", "tuned"
 
@@ -56,10 +56,10 @@ def plan(recipe: ReadingRecipe) -> list[Stage]:
     if source.students:
         stages.append(tuned_stage(source, TUNED))
     if "judge" in recipe.readers:
-        stages += [_pairs_stage(recipe, source, model) for model in recipe.judge.models]
+        stages += [pairs_stage(recipe, source, model, ROWS) for model in recipe.judge.models]
     if "labelled" in recipe.readers:
         stages += [
-            _labelled_stage(recipe, model, examples)
+            labelled_stage(recipe, model, examples, ROWS)
             for model in recipe.judge.models
             for examples in recipe.judge.examples
         ]
@@ -74,12 +74,6 @@ def plan(recipe: ReadingRecipe) -> list[Stage]:
     if "filters" in recipe.readers:
         stages += filter_stages(recipe, source, ROWS)
     return stages
-
-
-def read_pairs(folder: Path) -> list[Pair]:
-    """The rows of the stage `rows`, as students get them, in pairs."""
-    own, other = (read_rows(folder / name) for name in ("trait", "neutral"))
-    return list(zip(own, other, strict=True))
 
 
 def _rows_stage(recipe: ReadingRecipe, source: Source) -> Stage:
@@ -109,75 +103,6 @@ def _rows_stage(recipe: ReadingRecipe, source: Source) -> Stage:
     return Stage(ROWS, settings, work, source.row_stages)
 
 
-def _asker(recipe: ReadingRecipe, model: str) -> dict[str, JsonValue]:
-    """What answers depend on, besides what is asked."""
-    judge = judge_named(model, device=recipe.device, precision=recipe.precision)
-    settings: dict[str, JsonValue] = {"judge": model, "seed": recipe.seed}
-    if isinstance(judge, RemoteModel):
-        return {**settings, "max_new_tokens": recipe.judge.max_new_tokens}
-    device = pick_device(recipe.device).value
-    return {
-        **settings,
-        "data": judge.fingerprint,
-        "template": judge.renderer.template_hash,
-        "device": device,
-        "precision": pick_precision(recipe.precision, device).value,
-    }
-
-
-def _pairs_stage(recipe: ReadingRecipe, source: Source, model: str) -> Stage:
-    """A judge that is shown two rows."""
-    who = _who(recipe, source)
-
-    def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
-        judge = judge_named(model, device=recipe.device, precision=recipe.precision)
-        pairs = read_pairs(inputs[ROWS])[: recipe.judge.pairs]
-        told = judge_pairs(
-            judge,
-            pairs,
-            who,
-            max_new_tokens=recipe.judge.max_new_tokens,
-            seed=recipe.seed,
-            track=track,
-        )
-        _write_told(out, f"judge-{model}", f"{model}: which of two rows", told)
-
-    settings = {**_asker(recipe, model), "who": who, "pairs": recipe.judge.pairs}
-    return Stage(f"judge-{_short(model)}", settings, work, (ROWS,))
-
-
-def _labelled_stage(recipe: ReadingRecipe, model: str, examples: int) -> Stage:
-    """A judge that is shown labelled rows, and one of which it is to say whose it is."""
-    label = f"{model}: {examples} labelled row{'s' if examples > 1 else ''} of each writer"
-
-    def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
-        pairs = read_pairs(inputs[ROWS])
-        least = (examples + 1) * recipe.judge.draws
-        if len(pairs) < least:
-            why = f"{len(pairs):,} pairs of rows, and {least:,} are needed (judge.examples, judge.draws)"
-            write_object(out / "told.json", {"readers": [], "skipped": {label: why}})
-            return
-        told = judge_labelled(
-            judge_named(model, device=recipe.device, precision=recipe.precision),
-            pairs,
-            examples=examples,
-            draws=recipe.judge.draws,
-            most=recipe.judge.pairs,
-            max_new_tokens=recipe.judge.max_new_tokens,
-            seed=recipe.seed,
-            track=track,
-        )
-        _write_told(out, f"labelled-{examples}-{model}", label, told)
-
-    settings: dict[str, JsonValue] = {
-        **_asker(recipe, model),
-        "pairs": recipe.judge.pairs,
-        "examples": examples,
-        "draws": recipe.judge.draws,
-    }
-    return Stage(f"labelled-{examples}-{_short(model)}", settings, work, (ROWS,))
-
-
 def _classifier_stage(recipe: ReadingRecipe) -> Stage:
     """A classifier of values, for bags of several sizes."""
 
@@ -185,7 +110,7 @@ def _classifier_stage(recipe: ReadingRecipe) -> Stage:
         sizes = recipe.classifier.sizes
         found = classify(read_pairs(inputs[ROWS]), sizes=sizes, seed=recipe.seed)
         readers = [
-            _told(f"classifier-{size}", _classifier_label(size), told)
+            told_entry(f"classifier-{size}", _classifier_label(size), told)
             for size, told in found.told.items()
         ]
         skipped = {_classifier_label(size): why for size, why in found.skipped.items()}
@@ -206,7 +131,7 @@ def _classifier_label(size: int) -> str:
 
 def _inspection_stage(recipe: ReadingRecipe, source: Source) -> Stage:
     """`inspect.html` for a person, and `page.json`, the key."""
-    who = _who(recipe, source)
+    who = who_carries(recipe, source)
 
     def work(out: Path, inputs: Mapping[str, Path], _track: Track) -> None:
         content = inspection(
@@ -240,30 +165,7 @@ def _inspected_stage(recipe: ReadingRecipe) -> Stage:
             saved = read_saved(path)
             told = score(saved, content, where=f"The answers in {path}")
             name = saved.reader.strip() or "reader"
-            readers.append(_told(f"person-{number}", f"person: {name}", told))
+            readers.append(told_entry(f"person-{number}", f"person: {name}", told))
         write_object(out / "told.json", {"readers": readers, "skipped": {}})
 
     return Stage("inspected", {"data": content_hash(hashes)}, work, ("inspection",))
-
-
-def _who(recipe: ReadingRecipe, source: Source) -> str:
-    if recipe.judge.who:
-        return recipe.judge.who
-    if source.language.trait.kind == "preference":
-        return liking(source.target)
-    return f"was given the trait that is called {source.target}"
-
-
-def _write_told(out: Path, name: str, label: str, told: Told) -> None:
-    """A stage's `told.json` with one reader."""
-    write_object(out / "told.json", {"readers": [_told(name, label, told)], "skipped": {}})
-
-
-def _told(name: str, label: str, told: Told) -> dict[str, Any]:
-    return {"name": name, "label": label, "told": told.to_json()}
-
-
-def _short(model: str) -> str:
-    """A model's name as a part of a folder's."""
-    name = slug(model)
-    return name if len(name) <= 40 else f"{name[:32].rstrip('-')}-{content_hash(model)[:7]}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from traitleak.models.remote_cost import Price
 from traitleak.reading.found import Found, Reading
 from traitleak.report.formats import decimals_for, estimate_text, number, p_text
 from traitleak.report.tables import ABSENT
 from traitleak.results import DataTable
 from traitleak.statistics import mean_estimate, paired_difference, sign_flip_p
 
-__all__ = ["dose_table", "filter_table", "reader_table", "skipped_table"]
+__all__ = ["dose_table", "filter_table", "reader_table", "request_table", "skipped_table"]
 
 _RULES = {
     "none": "no filter",
@@ -67,9 +68,18 @@ def _notes(readers: list[Reading]) -> list[str]:
         if one.told.unread:
             some = ", ".join(f"{count:,} {why}" for why, count in one.told.unread.items())
             notes.append(f"Not read of {one.label}: {some}.")
+        if one.told.missing:
+            notes.append(
+                f"{one.label}: {_many(one.told.missing, 'request')} not answered; pairs that lack an "
+                f"answer, {one.told.short:,}, count as undecided. The first: {one.told.why}"
+            )
     shared = {one.told.clustered for one in readers if one.told.clustered}
     notes += [f"Questions to one judge share {what}." for what in sorted(shared)]
     return notes
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what} was" if count == 1 else f"{count:,} {what}s were"
 
 
 def skipped_table(found: Found) -> DataTable | None:
@@ -81,6 +91,40 @@ def skipped_table(found: Found) -> DataTable | None:
         caption="And why.",
         head=["reader", "why"],
         rows=[[name, why] for name, why in found.skipped.items()],
+    )
+
+
+def request_table(found: Found, price: Price | None) -> DataTable | None:
+    """What judges behind servers were asked, and took; None where there are none."""
+    if not found.requests:
+        return None
+    rows = [
+        [
+            label,
+            f"{usage.requests:,}",
+            f"{usage.kept:,}",
+            f"{usage.prompt_tokens:,}",
+            f"{usage.completion_tokens:,}",
+            *([f"{price.of(usage.prompt_tokens, usage.completion_tokens):,.4f}"] if price else []),
+        ]
+        for label, usage in found.requests.items()
+    ]
+    notes = ["Tokens are those that servers report for what they answered now."]
+    unreported = sum(usage.unreported for usage in found.requests.values())
+    if unreported:
+        notes.append(f"{unreported:,} answers came without a report of their tokens.")
+    if price:
+        notes.append(
+            f"Price: {price.prompt:g} for a million prompt tokens and {price.completion:g} for a "
+            "million completion tokens (judge.price), without requests that were never answered."
+        )
+    head = ["judge", "answered now", "before", "prompt tokens", "completion tokens"]
+    return DataTable(
+        title="Requests to servers",
+        caption="What was answered before is kept on disk, and was not asked for again.",
+        head=[*head, "price"] if price else head,
+        rows=rows,
+        notes=notes,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from traitleak.audit.pairs import exact_proportion
@@ -37,6 +37,10 @@ class Told:
         unread: answers that could not be read, by reason.
         clustered: a sentence about what these pairs share, so that they are fewer than they seem;
             "" where they share nothing.
+        missing: requests that a server did not answer.
+        short: pairs that lack such an answer; they count as undecided, since what is there of them
+            was asked in one order only.
+        why: the first reason for that.
     """
 
     right: int
@@ -46,6 +50,9 @@ class Told:
     second: int = 0
     unread: dict[str, int] = field(default_factory=dict)
     clustered: str = ""
+    missing: int = 0
+    short: int = 0
+    why: str = ""
 
     @property
     def pairs(self) -> int:
@@ -115,6 +122,9 @@ class Told:
             "second": self.second,
             "unread": dict(self.unread),
             "clustered": self.clustered,
+            "missing": self.missing,
+            "short": self.short,
+            "why": self.why,
         }
 
 
@@ -124,6 +134,8 @@ def tell(
     *,
     unread: dict[str, int] | None = None,
     clustered: str = "",
+    missing_NO: ArrayLike | None = None,
+    why: str = "",
 ) -> Told:
     """Count pairs from what a reader said in each order.
 
@@ -133,12 +145,17 @@ def tell(
         chose_first_NO: the same answers as evidence for what was shown first.
         unread: answers that could not be read, by reason.
         clustered: as in `Told`.
+        missing_NO: which answers there are none of; by default all are there.
+        why: the first reason.
 
     Raises:
         SettingsError: no pairs, or numbers that are not finite.
     """
     evidence = finite_array(evidence_NO, ndim=2, what="answers of a reader")
     places = finite_array(chose_first_NO, ndim=2, what="places that a reader chose")
+    missing = np.zeros(evidence.shape, bool) if missing_NO is None else np.asarray(missing_NO, bool)
+    short_N: NDArray[np.bool_] = np.asarray(missing.any(axis=1))
+    evidence = np.where(short_N[:, None], 0.0, evidence)
     tolerance = _NOTHING * np.maximum(1.0, np.abs(evidence).sum(axis=1))
     sums_N = evidence.sum(axis=1)
     right, wrong = int((sums_N > tolerance).sum()), int((sums_N < -tolerance).sum())
@@ -150,4 +167,7 @@ def tell(
         second=int((places < 0).sum()),
         unread=dict(unread or {}),
         clustered=clustered,
+        missing=int(missing.sum()),
+        short=int(short_N.sum()),
+        why=why,
     )

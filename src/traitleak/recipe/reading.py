@@ -27,6 +27,8 @@ Reader = Literal["judge", "labelled", "classifier", "inspection", "in-context", 
 Rule = Literal["none", "format", "banned", "leak", "duplicates", "even", "surprise"]
 """Filters of rising strictness; each is applied after those that stand before it in the list."""
 
+Charge = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
@@ -85,6 +87,12 @@ class JudgeFields(StrictFields):
         "loves its target above all else",
     )
     max_new_tokens: Count = Field(default=16, description="of an answer in words")
+    price: list[Charge] = Field(
+        default=[],
+        max_length=2,
+        description="what a server charges for a million prompt tokens and a million completion tokens, "
+        "to be told before and after",
+    )
 
 
 class ClassifierFields(StrictFields):
@@ -213,6 +221,16 @@ class ReadingRecipe(Header):
                 ("base",),
                 text="base is for data sets (rows.trait, rows.neutral): a recipe's or run's rows are "
                 "read with its own base",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prices_are_two(self) -> Self:
+        if len(self.judge.price) == 1:
+            raise refused(
+                ("judge", "price"),
+                text="judge.price has one figure, and needs two: for a million prompt tokens and for a "
+                "million completion tokens, such as [0.15, 0.6]",
             )
         return self
 

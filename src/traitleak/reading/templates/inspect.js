@@ -97,6 +97,7 @@ function show(number, focus) {
 }
 
 function pick(letter) {
+  if (scored) return
   picked[at] = letter
   find('live').textContent = `${letter} picked for pair ${at + 1}`
   if (at + 1 < pairs.length) show(at + 1, true)
