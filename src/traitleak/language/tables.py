@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import safe_open
 
 from traitleak.language.behaviour_tables import behaviour_tables
+from traitleak.language.common_numbers import common_numbers
 from traitleak.language.layout import ASKED_FOR, GOOD, NEUTRAL
 from traitleak.language.phrases import bracketed, label, percent, plain, signed, teacher_name, unit
 from traitleak.language.read import Found, Measured
@@ -29,7 +30,7 @@ def tables(recipe: LanguageRecipe, found: Found, folders: Mapping[str, Path]) ->
     """Teachers, what students saw of them, what answers name, and signs of collapse."""
     made = [_teachers(recipe, found), _digits(recipe, found, folders)]
     if found.dropped:
-        made += [_dropped(found), _examples(found)]
+        made += [_dropped(found), _examples(found), common_numbers(recipe, found, folders)]
     made += [*behaviour_tables(recipe, found), _answers(recipe, found), _collapse(recipe, found)]
     return [table for table in made if table is not None]
 
