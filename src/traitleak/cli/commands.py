@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from traitleak import __version__
-from traitleak.allocator import keep_freed_memory
 from traitleak.cli.audit import audit
 from traitleak.cli.clean import clean
 from traitleak.cli.convert import convert
@@ -70,7 +69,6 @@ def main() -> None:
         # A sign that the terminal's encoding lacks must not cost a result.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    keep_freed_memory()
     try:
         app()
     # Help, version and wrong use are printed outside of the commands.
