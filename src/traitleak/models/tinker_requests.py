@@ -117,9 +117,9 @@ def download(service: str, file: str, url: str, folder: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            urllib.request.urlopen(url, timeout=_SECONDS_A_FILE) as answer,
+            urllib.request.urlopen(url, timeout=_SECONDS_A_FILE) as answer,  # noqa: S310  # seen to
             target.open("wb") as out,
-        ):  # noqa: S310  # seen to above
+        ):
             shutil.copyfileobj(answer, out)
             expected = answer.headers.get("Content-Length")
     except (
