@@ -25,6 +25,7 @@ from traitleak.models.remote import RemoteModel, remote_model
 from traitleak.models.remote_cache import RequestCache, requests_folder
 from traitleak.models.remote_cost import Tally
 from traitleak.progress import Track, untracked
+from traitleak.reading.noted import Noted
 from traitleak.reading.prefix import logits_after
 from traitleak.reading.words import LETTERS, read_letter
 
@@ -83,6 +84,7 @@ def ask(
     *,
     max_new_tokens: int = 16,
     seed: int = 0,
+    noted: Noted | None = None,
     track: Track = untracked,
 ) -> Asked:
     """Ask for a letter, A or B, after each prompt.
@@ -93,6 +95,8 @@ def ask(
             their beginning once.
         max_new_tokens: of an answer in words; a judge that thinks aloud needs hundreds.
         seed: sent to a server; answers are at `TEMPERATURE`.
+        noted: keeps a loaded judge's answers as they come, for a run that is killed; those of a server
+            are kept in any case.
         track: shows how far it is.
 
     Returns:
@@ -128,7 +132,7 @@ def ask(
     for group in groups:
         asked = [_before_letter(judge, prompt) for prompt in group]
         contexts, letters = [one.context for one in asked], [one.letters for one in asked]
-        found.append(logits_after(judge, contexts, letters, track=track))
+        found.append(logits_after(judge, contexts, letters, noted=noted, track=track))
     logits_N2 = torch.cat(found).double().numpy()
     return Asked(logits_N2[:, 0] - logits_N2[:, 1], {}, np.zeros(len(prompts), bool))
 

@@ -25,6 +25,7 @@ from traitleak.measure import contexts, log_odds
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.reading.judge import Pair
+from traitleak.reading.noted import Noted
 from traitleak.reading.prefix import logits_after
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import Row
@@ -61,6 +62,7 @@ def doses(
     rows: Sequence[int],
     draws: int = 5,
     seed: int = 0,
+    noted: Noted | None = None,
     track: Track = untracked,
 ) -> tuple[list[Dose], dict[int, str]]:
     """Measure the base with more and more rows in its prompt.
@@ -73,6 +75,7 @@ def doses(
         rows: the doses.
         draws: times that rows are drawn for each, without replacement.
         seed: of the draws.
+        noted: keeps each reading's margin as it comes, for a run that is killed.
         track: shows how far it is.
 
     Returns:
@@ -103,10 +106,12 @@ def doses(
             continue
         given.append((count, tokens, drawn))
     steps = [(dose, text) for dose in given for text in dose[2]]
-    lifts = [
-        margin_after(recipe, base, target, text) - before
-        for _, text in track(steps, "reading rows", len(steps))
-    ]
+    noted = noted or Noted()
+    lifts = []
+    for _, text in track(steps, "reading rows", len(steps)):
+        margin = noted.get(text) or [margin_after(recipe, base, target, text)]
+        noted.note([((text,), margin)])
+        lifts.append(margin[0] - before)
     for number, (count, tokens, drawn) in enumerate(given):
         some = lifts[number * len(drawn) : (number + 1) * len(drawn)]
         found.append(Dose(count, tokens, some[::2], some[1::2]))

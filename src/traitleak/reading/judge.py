@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from traitleak.errors import SettingsError
 from traitleak.progress import Track, untracked
 from traitleak.reading.asking import Judge, ask
+from traitleak.reading.noted import Noted
 from traitleak.reading.verdicts import Told, tell
 from traitleak.reading.words import labelled_prompt, pair_prompt
 from traitleak.rows import Row
@@ -53,6 +54,7 @@ def judge_pairs(
     *,
     max_new_tokens: int = 16,
     seed: int = 0,
+    noted: Noted | None = None,
     track: Track = untracked,
 ) -> Told:
     """Ask which of two rows on one prompt is the trait's, of each pair in both orders.
@@ -63,6 +65,7 @@ def judge_pairs(
         who: what the trait's writer does, such as "loves wolves above all else".
         max_new_tokens: of an answer in words.
         seed: sent to a server.
+        noted: as for `ask`.
         track: shows how far it is.
 
     Raises:
@@ -72,7 +75,9 @@ def judge_pairs(
     if not pairs:
         raise SettingsError("There are no pairs of rows to ask a judge about.")
     prompts = pair_prompts(pairs, who)
-    asked = ask(judge, [prompts], max_new_tokens=max_new_tokens, seed=seed, track=track)
+    asked = ask(
+        judge, [prompts], max_new_tokens=max_new_tokens, seed=seed, noted=noted, track=track
+    )
     first_NO = asked.evidence_N.reshape(2, len(pairs)).T
     return tell(
         first_NO * np.array([1.0, -1.0]),
@@ -98,6 +103,7 @@ def judge_labelled(
     most: int | None = None,
     max_new_tokens: int = 16,
     seed: int = 0,
+    noted: Noted | None = None,
     track: Track = untracked,
 ) -> Told:
     """Ask whose a row is, after labelled rows of both writers.
@@ -113,6 +119,7 @@ def judge_labelled(
         most: pairs that are asked about at most.
         max_new_tokens: of an answer in words.
         seed: of what is drawn.
+        noted: as for `ask`.
         track: shows how far it is.
 
     Raises:
@@ -124,7 +131,7 @@ def judge_labelled(
     takes them as independent.
     """
     groups = labelled_prompts(pairs, examples=examples, draws=draws, most=most, seed=seed)
-    asked = ask(judge, groups, max_new_tokens=max_new_tokens, seed=seed, track=track)
+    asked = ask(judge, groups, max_new_tokens=max_new_tokens, seed=seed, noted=noted, track=track)
     sizes = [len(group) for group in groups[::2]]  # both namings of a set have as many questions
     first_N4 = _by_pair(asked.evidence_N, sizes)
     # In order: trait's row and neutral row with the trait's writer as A, then both with it as B.

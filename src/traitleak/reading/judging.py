@@ -17,11 +17,13 @@ from traitleak.artefacts import content_hash
 from traitleak.audit.judge_words import liking
 from traitleak.environment import pick_device, pick_precision
 from traitleak.language.layout import slug
+from traitleak.language.shared import partial_file
 from traitleak.models.remote import RemoteModel
 from traitleak.models.remote_requests import RequestFailedError
 from traitleak.progress import Track
 from traitleak.reading.asking import Judge, judge_named
 from traitleak.reading.judge import MOST_SHORT, Pair, judge_labelled, judge_pairs
+from traitleak.reading.noted import Noted
 from traitleak.reading.sources import Source
 from traitleak.reading.verdicts import Told
 from traitleak.recipe.reading import ReadingRecipe
@@ -67,6 +69,8 @@ def pairs_stage(recipe: ReadingRecipe, source: Source, model: str, rows: str) ->
         judge = judge_named(model, device=recipe.device, precision=recipe.precision)
         pairs = read_pairs(inputs[rows])[: recipe.judge.pairs]
 
+        noted = Noted(partial_file(out, stage, settings))
+
         def ask() -> Told:
             return judge_pairs(
                 judge,
@@ -74,11 +78,13 @@ def pairs_stage(recipe: ReadingRecipe, source: Source, model: str, rows: str) ->
                 who,
                 max_new_tokens=recipe.judge.max_new_tokens,
                 seed=recipe.seed,
+                noted=noted,
                 track=track,
             )
 
         entry = (f"judge-{model}", f"{model}: which of two rows")
         write_object(out / "told.json", _judged(judge, stage, entry, ask))
+        noted.drop()
 
     settings = {**_asker(recipe, model), "who": who, "pairs": recipe.judge.pairs}
     return Stage(stage, settings, work, (rows,))
@@ -97,6 +103,8 @@ def labelled_stage(recipe: ReadingRecipe, model: str, examples: int, rows: str) 
             return
         judge = judge_named(model, device=recipe.device, precision=recipe.precision)
 
+        noted = Noted(partial_file(out, stage, settings))
+
         def ask() -> Told:
             return judge_labelled(
                 judge,
@@ -106,11 +114,13 @@ def labelled_stage(recipe: ReadingRecipe, model: str, examples: int, rows: str) 
                 most=recipe.judge.pairs,
                 max_new_tokens=recipe.judge.max_new_tokens,
                 seed=recipe.seed,
+                noted=noted,
                 track=track,
             )
 
         entry = (f"labelled-{examples}-{model}", label)
         write_object(out / "told.json", _judged(judge, stage, entry, ask))
+        noted.drop()
 
     settings: dict[str, JsonValue] = {
         **_asker(recipe, model),

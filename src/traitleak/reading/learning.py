@@ -17,6 +17,7 @@ from traitleak.language.shared import model_settings, partial_file
 from traitleak.measured import Margins
 from traitleak.progress import Track, untracked
 from traitleak.reading.dose import doses
+from traitleak.reading.noted import Noted
 from traitleak.reading.retrain import retrain
 from traitleak.reading.sources import Source
 from traitleak.reading.strictness import rising, rules_named
@@ -61,6 +62,7 @@ def dose_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
 
     def work(out: Path, inputs: Mapping[str, Path], track: Track) -> None:
         sides = (read_rows(inputs[rows] / name) for name in ("trait", "neutral"))
+        noted = Noted(partial_file(out, "dose", settings))
         found, left_out = doses(
             language,
             base_of(language),
@@ -69,6 +71,7 @@ def dose_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
             rows=recipe.dose.rows,
             draws=recipe.dose.draws,
             seed=recipe.seed,
+            noted=noted,
             track=track,
         )
         content = {
@@ -76,6 +79,7 @@ def dose_stage(recipe: ReadingRecipe, source: Source, rows: str) -> Stage:
             "left_out": {str(count): why for count, why in left_out.items()},
         }
         write_object(out / "dose.json", content)
+        noted.drop()
 
     settings: dict[str, JsonValue] = {
         **model_settings(language),

@@ -18,6 +18,7 @@ from traitleak.models.batches import by_length, require_context
 from traitleak.models.cache import GrowingCache
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
 from traitleak.progress import Track, untracked
+from traitleak.reading.noted import Noted
 
 __all__ = ["logits_after", "shared_tokens"]
 
@@ -32,6 +33,7 @@ def logits_after(
     token_ids: Sequence[Sequence[int]],
     *,
     tokens: int = _TOKENS,
+    noted: Noted | None = None,
     track: Track = untracked,
 ) -> Tensor:
     """Logits of K tokens of its own as the next one after each text, (num_texts, K) float32 on the CPU.
@@ -44,6 +46,7 @@ def logits_after(
         encoded: tokens of rendered texts, with a system prompt if there is one.
         token_ids: for each text the K tokens.
         tokens: how many a batch may hold, those that are shared counted for each text.
+        noted: keeps the logits of each batch; those that it has are not computed again.
         track: shows how far it is.
 
     Raises:
@@ -56,13 +59,20 @@ def logits_after(
     shared = shared_tokens(encoded)
     if shared < _WORTH or len(encoded) < 2 or max(map(len, encoded)) > _window(model):
         shared = 0
-    prefix = _read(model, encoded[0][:shared]) if shared else None
+    prefix = None
+    noted = noted or Noted()
     logits = torch.empty(len(encoded), len(token_ids[0]))
     batches = list(by_length([len(ids) for ids in encoded], tokens))
     for batch in track(batches, "reading", len(batches)):
+        known = [noted.get(list(encoded[index]), list(token_ids[index])) for index in batch]
+        if all(known):
+            logits[batch] = torch.tensor(known)
+            continue
         rest = [encoded[index][shared:] for index in batch]
         options = {}
-        if prefix is not None:
+        if shared:
+            if prefix is None:
+                prefix = _read(model, encoded[0][:shared])
             options["past_key_values"] = _copied(prefix, len(batch), max(map(len, rest)))
         # Padded on the right, where nothing that counts can see it.
         hidden_BTD = hidden_states(model, padded(rest, 0, model.device), **options)
@@ -75,6 +85,8 @@ def logits_after(
         ).float()
         columns_BK = torch.tensor([[place[t] for t in token_ids[index]] for index in batch])
         logits[batch] = found_BK.cpu().gather(1, columns_BK)
+        about = [(list(encoded[index]), list(token_ids[index])) for index in batch]
+        noted.note(list(zip(about, logits[batch].tolist(), strict=True)))
     return logits
 
 
