@@ -73,7 +73,8 @@ class Inversion:
             held-out rows: the part of the gain that is the rows', and not that one fit is less
             accurate than another. What `p` is of.
         t: of the surplus.
-        p: one-sided: how often rows of the base (or of the reference's writer) give as large a t.
+        p: one-sided: how often at most rows of the base (or of the reference's writer) give as large
+            a t. It is conservative, see `invert`.
         alone: by how much the rows' soft prompt makes held-out rows likelier than the base with
             nothing before them; below 0 where it costs more than it learned.
         beside: the same of the references' soft prompts and what they were fitted to.
@@ -197,7 +198,9 @@ def invert(
     A seed's t is over its held-out rows. Seeds hold out what others are fitted to; under the null,
     two that exchange halves have the same sum of scores to first order (each is the sum of inner
     products of gradients across halves), and averaging adds nothing. So the t is the mean of the
-    seeds', and standard errors are, as if all depended on each other wholly.
+    seeds', and standard errors are, as if all depended on each other wholly. Where they depend less,
+    p is larger than it need be: how much less is not known for a base, and to learn it takes fits to
+    many neutral sets, each at the price of the audit's own. `docs/audit.md` has what was measured.
 
     Traits are tested as canaries' are, over seeds as blocks, which read rows of their own (`contrast`).
 
