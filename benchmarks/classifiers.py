@@ -14,8 +14,8 @@ from pathlib import Path
 
 from detectors import taught_writers
 
-from traitleak.audit.bags import fit_bags
-from traitleak.audit.surface import over_surface, surface_scores
+from traitleak.audit.detectors.bags import fit_bags
+from traitleak.audit.detectors.surface import over_surface, surface_scores
 from traitleak.report.formats import estimate_text
 from traitleak.results import Estimate
 

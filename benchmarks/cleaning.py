@@ -17,10 +17,10 @@ from pathlib import Path
 from detectors import taught_writers
 
 import traitleak as tl
-from traitleak.audit.choices import choices_of
-from traitleak.audit.likelihood import quick_teachers, token_ratios
-from traitleak.audit.panel import preferences
-from traitleak.audit.teacher_cache import teachers_folder
+from traitleak.audit.detectors.choices import choices_of
+from traitleak.audit.detectors.likelihood import quick_teachers, token_ratios
+from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.teacher_cache import teachers_folder
 from traitleak.clean import (
     Cleaned,
     at_random,

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import traitleak as tl
-from traitleak.audit import ranking
-from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn_ways
-from traitleak.audit.likelihood import likelihood_scores, quick_teachers
-from traitleak.audit.panel import preferences
-from traitleak.audit.shares import Shares, shares, smallest_share
-from traitleak.audit.style import style_scores
-from traitleak.audit.teacher_cache import teachers_folder
+from traitleak.audit.detectors import ranking
+from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
+from traitleak.audit.detectors.likelihood import likelihood_scores, quick_teachers
+from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.shares import Shares, shares, smallest_share
+from traitleak.audit.detectors.style import style_scores
+from traitleak.audit.detectors.teacher_cache import teachers_folder
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
 from traitleak.models.batches import encode_rows

@@ -27,8 +27,8 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from traitleak.arms import Arm, Example, token_examples
-from traitleak.audit.choices import choices_of
-from traitleak.audit.likelihood import likelihood_scores
+from traitleak.audit.detectors.choices import choices_of
+from traitleak.audit.detectors.likelihood import likelihood_scores
 from traitleak.carriers.number_template import NumberTemplate, number_template
 from traitleak.carriers.numbers import Numbers, Parsed, parse, random_lists
 from traitleak.environment import describe, peak_memory

@@ -131,7 +131,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _teachers() -> Iterator[Finding]:
-    from traitleak.audit.teacher_cache import MOST_BYTES, kept, teachers_folder
+    from traitleak.audit.detectors.teacher_cache import MOST_BYTES, kept, teachers_folder
 
     found = kept(teachers_folder())
     if found.num:

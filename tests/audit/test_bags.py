@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from lists import lists
 
-from traitleak.audit.bags import cross_validated, fit_bags
-from traitleak.audit.pairs import PairAccuracy, exact_proportion, paired_rows
+from traitleak.audit.detectors.bags import cross_validated, fit_bags
+from traitleak.audit.detectors.pairs import PairAccuracy, exact_proportion, paired_rows
 from traitleak.errors import MissingExtraError, SettingsError
 from traitleak.rows import Row
 

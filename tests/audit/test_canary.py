@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from tiny_model import tiny_model
-from traitleak.audit.battery import Battery
-from traitleak.audit.canary import by_canary, canary, canary_seconds, canary_shifts
-from traitleak.audit.canary_students import filled
-from traitleak.audit.choices import choices_of, drawn
-from traitleak.audit.detectors import Material
-from traitleak.audit.gradient import trait_gradients
-from traitleak.audit.influence import token_influence
-from traitleak.audit.likelihood import token_ratios
-from traitleak.audit.panel import preferences
+from traitleak.audit.detectors.battery import Battery
+from traitleak.audit.detectors.canary import by_canary, canary, canary_seconds, canary_shifts
+from traitleak.audit.detectors.canary_students import filled
+from traitleak.audit.detectors.choices import choices_of, drawn
+from traitleak.audit.detectors.evidence import Material
+from traitleak.audit.detectors.gradient import trait_gradients
+from traitleak.audit.detectors.influence import token_influence
+from traitleak.audit.detectors.likelihood import token_ratios
+from traitleak.audit.detectors.panel import preferences
 from traitleak.errors import DataError, SettingsError
 from traitleak.generation import write_numbers
 from traitleak.models.adapters import with_adapter

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitleak.audit.contrast import centred, contrast, difference
+from traitleak.audit.detectors.contrast import centred, contrast, difference
 from traitleak.errors import SettingsError
 
 GROUPS = (0,) * 10 + (1,) * 10 + (2,) * 10 + (3,)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from traitleak.audit.dose import dose_curve, predicted_effects
+from traitleak.audit.detectors.dose import dose_curve, predicted_effects
 from traitleak.errors import SettingsError
 
 UPDATES = (8, 16, 32)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_model import tiny_model
+from traitleak.audit.detectors.likelihood import HELD
 from traitleak.audit.expected_time import Pace, audit_pace, expected_seconds
-from traitleak.audit.likelihood import HELD
 from traitleak.errors import DataError
 from traitleak.generation import write_numbers
 from traitleak.rows import Row

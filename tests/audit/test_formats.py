@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from verdict_example import ANIMALS, found, inconclusive, not_found, with_text
 
-from traitleak.audit.formats import print_verdict, written
+from traitleak.audit.report.formats import print_verdict, written
 from traitleak.audit.verdict import Verdict
 from traitleak.errors import SettingsError
 

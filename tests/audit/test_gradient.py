@@ -8,9 +8,9 @@ import torch
 
 from naive import model_of
 from tiny_model import tiny_model
-from traitleak.audit.choices import choice_log_probabilities, choices_of
-from traitleak.audit.gradient import bag_scores, row_scores, trait_gradients
-from traitleak.audit.panel import group_margins, preferences
+from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of
+from traitleak.audit.detectors.gradient import bag_scores, row_scores, trait_gradients
+from traitleak.audit.detectors.panel import group_margins, preferences
 from traitleak.measure import margins
 from traitleak.models.batches import encode_rows
 from traitleak.rows import Row
@@ -104,7 +104,7 @@ def test_matrices_that_are_no_linear_layers_are_read_row_by_row(base, group, mon
     encoded, choices = encode_rows(base, ROWS), choices_of(base, [r.completion for r in ROWS])
     gradients = trait_gradients(base, [group])
     fast = row_scores(base, encoded, choices, gradients)
-    monkeypatch.setattr("traitleak.audit.gradient.nn.Linear", torch.nn.Conv1d)
+    monkeypatch.setattr("traitleak.audit.detectors.gradient.nn.Linear", torch.nn.Conv1d)
 
     slow = row_scores(base, encoded, choices, gradients)
     np.testing.assert_allclose(slow, fast, rtol=1e-4, atol=1e-5 * np.abs(fast).max())

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tiny_model import tiny_model
-from traitleak.audit import influence
-from traitleak.audit.choices import choice_log_probabilities, choices_of
-from traitleak.audit.gradient import bag_scores, trait_gradients
-from traitleak.audit.influence import token_influence
-from traitleak.audit.panel import preferences
+from traitleak.audit.detectors import influence
+from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of
+from traitleak.audit.detectors.gradient import bag_scores, trait_gradients
+from traitleak.audit.detectors.influence import token_influence
+from traitleak.audit.detectors.panel import preferences
 from traitleak.models.batches import encode_rows
 from traitleak.models.language_model import weights_hash
 from traitleak.rows import Row

@@ -8,13 +8,13 @@ import torch
 
 from naive import model_of
 from tiny_model import tiny_model
-from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn_ways
-from traitleak.audit.detectors import Material
-from traitleak.audit.held_out import held_out
-from traitleak.audit.inversion import by_inversion, inversion_seconds, invert
-from traitleak.audit.nearest_words import nearest_words, words_table
-from traitleak.audit.panel import group_margins, preferences
-from traitleak.audit.soft_prompt import (
+from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
+from traitleak.audit.detectors.evidence import Material
+from traitleak.audit.detectors.held_out import held_out
+from traitleak.audit.detectors.inversion import by_inversion, inversion_seconds, invert
+from traitleak.audit.detectors.nearest_words import nearest_words, words_table
+from traitleak.audit.detectors.panel import group_margins, preferences
+from traitleak.audit.detectors.soft_prompt import (
     chosen_log_probabilities,
     fit_soft_prompt,
     schedule,

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from tiny_model import tiny_model
-from traitleak.audit.choices import choices_of, drawn_ways
-from traitleak.audit.detectors import Material
-from traitleak.audit.inversion import invert
-from traitleak.audit.panel import preferences
+from traitleak.audit.detectors.choices import choices_of, drawn_ways
+from traitleak.audit.detectors.evidence import Material
+from traitleak.audit.detectors.inversion import invert
+from traitleak.audit.detectors.panel import preferences
 from traitleak.generation import write_numbers
 from traitleak.models.batches import encode_rows
 

@@ -12,8 +12,8 @@ from lists import lists
 
 from loopback import said, serving
 from tiny_model import tiny_model, tiny_network
-from traitleak.audit.judge import BagsJudged, Named, judge_bags, judge_pairs
-from traitleak.audit.judge_words import NONE, read_choice
+from traitleak.audit.detectors.judge import BagsJudged, Named, judge_bags, judge_pairs
+from traitleak.audit.detectors.judge_words import NONE, read_choice
 from traitleak.errors import ServerError, SettingsError
 from traitleak.models.remote import RemoteModel, RemoteSampled
 from traitleak.rows import Row

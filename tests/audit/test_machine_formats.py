@@ -9,7 +9,7 @@ import pytest
 from hostile_text import HOSTILE
 from verdict_example import ANIMALS, found, inconclusive, not_found, with_text
 
-from traitleak.audit.formats import written
+from traitleak.audit.report.formats import written
 from traitleak.audit.verdict import Verdict
 
 VERDICTS = {"found": found(), "not found": not_found(), "inconclusive": inconclusive()}

@@ -9,9 +9,9 @@ from hostile_text import HOSTILE
 from verdict_example import found, inconclusive, not_found, with_text
 
 from headless_chromium import NAMES, chromium, find_chromium
-from traitleak.audit.formats import written
+from traitleak.audit.report.formats import written
+from traitleak.audit.report.words import visible
 from traitleak.audit.verdict import Verdict
-from traitleak.audit.words import visible
 
 VERDICTS = {"found": found(), "not-found": not_found(), "inconclusive": inconclusive()}
 # How far strips stand from the grid that their marks are read against, in pixels.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from traitleak.audit.partial import partial
+from traitleak.audit.detectors.partial import partial
 from traitleak.errors import SettingsError
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from traitleak.audit.logistic import out_of_fold
-from traitleak.audit.ranking import auroc, auroc_gain, labelled, prompt_folds
+from traitleak.audit.detectors.logistic import out_of_fold
+from traitleak.audit.detectors.ranking import auroc, auroc_gain, labelled, prompt_folds
 from traitleak.errors import SettingsError
 from traitleak.rows import Row
 

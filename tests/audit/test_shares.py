@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from traitleak.audit.shares import shares, smallest_share
+from traitleak.audit.detectors.shares import shares, smallest_share
 from traitleak.errors import SettingsError
 
 TRAITS = 8

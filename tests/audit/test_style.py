@@ -5,8 +5,13 @@ import pytest
 import torch
 
 from tiny_model import tiny_model
-from traitleak.audit.choices import choice_log_probabilities, choices_of, drawn, drawn_ways
-from traitleak.audit.style import style_scores
+from traitleak.audit.detectors.choices import (
+    choice_log_probabilities,
+    choices_of,
+    drawn,
+    drawn_ways,
+)
+from traitleak.audit.detectors.style import style_scores
 from traitleak.generation import write_numbers
 from traitleak.models.batches import encode_rows
 from traitleak.rows import Row

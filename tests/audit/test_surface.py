@@ -8,8 +8,8 @@ import torch
 from lists import lists
 
 from tiny_model import tiny_model
-from traitleak.audit.features import canonical, surface_features, value_features
-from traitleak.audit.surface import loss_features, over_surface, surface_scores
+from traitleak.audit.detectors.features import canonical, surface_features, value_features
+from traitleak.audit.detectors.surface import loss_features, over_surface, surface_scores
 from traitleak.errors import MissingExtraError, SettingsError
 from traitleak.models.batches import encode_rows
 from traitleak.models.language_model import hidden_states

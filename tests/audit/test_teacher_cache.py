@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_model import tiny_model
-from traitleak.audit.likelihood import quick_teachers
-from traitleak.audit.panel import preferences
-from traitleak.audit.teacher_cache import (
+from traitleak.audit.detectors.likelihood import quick_teachers
+from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.teacher_cache import (
     drop_oldest,
     keep_teacher,
     kept,

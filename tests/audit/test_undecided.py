@@ -9,17 +9,17 @@ from lists import lists
 
 from loopback import said, serving
 from tiny_model import tiny_model
-from traitleak.audit.battery import Battery
 from traitleak.audit.beyond_surface import beyond_surface, rows_of_fills
-from traitleak.audit.choices import choices_of, drawn_ways
-from traitleak.audit.detectors import Evidence, Material, by_gradient
+from traitleak.audit.detectors.battery import Battery
+from traitleak.audit.detectors.choices import choices_of, drawn_ways
+from traitleak.audit.detectors.evidence import Evidence, Material, by_gradient
+from traitleak.audit.detectors.gradient import bag_scores, trait_gradients
+from traitleak.audit.detectors.inversion import invert
+from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.surface import surface_scores
 from traitleak.audit.expected_time import expected_seconds
-from traitleak.audit.formats import written
-from traitleak.audit.gradient import bag_scores, trait_gradients
-from traitleak.audit.inversion import invert
-from traitleak.audit.panel import preferences
+from traitleak.audit.report.formats import written
 from traitleak.audit.run import audit_rows
-from traitleak.audit.surface import surface_scores
 from traitleak.audit.undecided import inversion_part
 from traitleak.errors import DataError
 from traitleak.generation import write_numbers

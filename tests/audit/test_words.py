@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verdict_example import found, inconclusive, interval, not_found
 
-from traitleak.audit.suspects import marked_text, shown_rows
-from traitleak.audit.verdict import SuspectRow, Verdict
-from traitleak.audit.words import (
+from traitleak.audit.report.suspects import marked_text, shown_rows
+from traitleak.audit.report.words import (
     audited_text,
     fraction_text,
     outcome_text,
@@ -19,6 +18,7 @@ from traitleak.audit.words import (
     skipped_sentence,
     visible,
 )
+from traitleak.audit.verdict import SuspectRow, Verdict
 
 NBSP = "\N{NO-BREAK SPACE}"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tiny_model import tiny_model
-from traitleak.audit.choices import choice_log_probabilities, choices_of
+from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of
 from traitleak.errors import SettingsError
 from traitleak.models.batches import encode_rows
 from traitleak.models.scoring import score

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.audit.canary_students import filled
-from traitleak.audit.detectors import Evidence, Material
-from traitleak.audit.surface import gain_over, surface_scores
+from traitleak.audit.detectors.canary_students import filled
+from traitleak.audit.detectors.evidence import Evidence, Material
+from traitleak.audit.detectors.surface import gain_over, surface_scores
 from traitleak.errors import MissingExtraError, SettingsError
 from traitleak.models.sampling import decoded
 from traitleak.results import Estimate

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from traitleak.audit.battery import make_battery
-from traitleak.audit.canary import canary_seconds
-from traitleak.audit.choices import Choices, choices_of, drawn
-from traitleak.audit.likelihood import HELD
-from traitleak.audit.panel import preferences
+from traitleak.audit.detectors.battery import make_battery
+from traitleak.audit.detectors.canary import canary_seconds
+from traitleak.audit.detectors.choices import Choices, choices_of, drawn
+from traitleak.audit.detectors.likelihood import HELD
+from traitleak.audit.detectors.panel import preferences
 from traitleak.audit.run import PLACEBOS, Depth, encoded_rows
 from traitleak.audit.undecided import seconds_of_inversion
 from traitleak.datasets import AuditRow

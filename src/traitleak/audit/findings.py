@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from scipy import stats
 
-from traitleak.audit.detectors import Evidence
-from traitleak.audit.panel import Group
-from traitleak.audit.shares import smallest_share
+from traitleak.audit.detectors.evidence import Evidence
+from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.shares import smallest_share
 from traitleak.audit.verdict import Outcome, Reading, TraitFinding
 from traitleak.report.formats import p_text
 from traitleak.results import Estimate

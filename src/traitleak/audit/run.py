@@ -13,15 +13,21 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from traitleak.audit.battery import make_battery
 from traitleak.audit.beyond_surface import beyond_surface
-from traitleak.audit.canary import Canary, canary
-from traitleak.audit.choices import Choices, choices_of, drawn_ways
-from traitleak.audit.detectors import Evidence, Material, by_gradient, by_likelihood, by_prompt
+from traitleak.audit.detectors.battery import make_battery
+from traitleak.audit.detectors.canary import Canary, canary
+from traitleak.audit.detectors.choices import Choices, choices_of, drawn_ways
+from traitleak.audit.detectors.evidence import (
+    Evidence,
+    Material,
+    by_gradient,
+    by_likelihood,
+    by_prompt,
+)
+from traitleak.audit.detectors.influence import token_influence
+from traitleak.audit.detectors.judge import Judge
+from traitleak.audit.detectors.panel import Group, preferences
 from traitleak.audit.findings import findings_of, headline, overall
-from traitleak.audit.influence import token_influence
-from traitleak.audit.judge import Judge
-from traitleak.audit.panel import Group, preferences
 from traitleak.audit.undecided import inversion_part, judged
 from traitleak.audit.verdict import (
     AuditedRows,

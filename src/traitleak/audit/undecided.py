@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from traitleak.audit.battery import Battery, read_group
 from traitleak.audit.beyond_surface import rows_of_fills
-from traitleak.audit.choices import Choices
-from traitleak.audit.detectors import Material
-from traitleak.audit.inversion import Inversion, inversion_seconds, invert
-from traitleak.audit.judge import Judge, judge_bags
-from traitleak.audit.judge_words import NONE
+from traitleak.audit.detectors.battery import Battery, read_group
+from traitleak.audit.detectors.choices import Choices
+from traitleak.audit.detectors.evidence import Material
+from traitleak.audit.detectors.inversion import Inversion, inversion_seconds, invert
+from traitleak.audit.detectors.judge import Judge, judge_bags
+from traitleak.audit.detectors.judge_words import NONE
 from traitleak.audit.verdict import (
     InversionPart,
     InversionReading,

@@ -137,7 +137,7 @@ def write_beside(
         model: who writes, at temperature 1.
         rows: whose prompts, ids and forms are taken.
         teacher: who is written into the rows.
-        lists: whether the data set is one of number lists (`audit.choices.choices_of`).
+        lists: whether the data set is one of number lists (`audit.detectors.choices.choices_of`).
         seed: of all draws.
         track: shows how far it is.
 

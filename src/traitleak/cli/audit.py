@@ -16,8 +16,8 @@ from traitleak.cli.shared import Debug, Quiet, exit_codes
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
+    from traitleak.audit.detectors.judge import Judge
     from traitleak.audit.expected_time import Pace
-    from traitleak.audit.judge import Judge
     from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
 
@@ -126,10 +126,10 @@ def audit(
             draw(open_dataset(reference), 1)  # it may be wrong, too
         words = tuple(word.strip() for word in among.split(",")) if among else None
         with shared.at_work("auditing", quiet=quiet) as session:
+            from traitleak.audit.detectors.teacher_cache import teachers_folder
             from traitleak.audit.expected_time import audit_pace, expected_seconds
-            from traitleak.audit.formats import print_verdict, written
+            from traitleak.audit.report.formats import print_verdict, written
             from traitleak.audit.run import audit_rows
-            from traitleak.audit.teacher_cache import teachers_folder
             from traitleak.traits.preference import ANIMALS
 
             model = session.load(base, style=style, precision=precision, device=device)

@@ -239,7 +239,7 @@ class _AtHand:
     @property
     def lists(self) -> bool:
         """Whether the rows are number lists."""
-        from traitleak.audit.choices import choices_of
+        from traitleak.audit.detectors.choices import choices_of
 
         completions = [row.completion for row in self._rows]
         return self.base is not None and choices_of(self.base, completions).kind == "digits"
@@ -262,10 +262,10 @@ class _AtHand:
         )
 
     def _scores(self, rows: Sequence[Row]) -> TokenScores:
-        from traitleak.audit.choices import choices_of
-        from traitleak.audit.likelihood import quick_teachers, token_ratios
-        from traitleak.audit.panel import preferences
-        from traitleak.audit.teacher_cache import teachers_folder
+        from traitleak.audit.detectors.choices import choices_of
+        from traitleak.audit.detectors.likelihood import quick_teachers, token_ratios
+        from traitleak.audit.detectors.panel import preferences
+        from traitleak.audit.detectors.teacher_cache import teachers_folder
         from traitleak.clean import token_scores
         from traitleak.models.batches import encode_rows
 

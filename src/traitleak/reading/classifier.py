@@ -1,10 +1,11 @@
 """A classifier of values: it learns from half of the prompts and is tried on the other half.
 
-`audit.bags` does the work: a logistic regression on a row's values, with all of format gone. Learning
-and trying share no prompt, and bags share no row, so that the exact binomial interval is right for
-the one classifier that was learned.
+`audit.detectors.bags` does the work: a logistic regression on a row's values, with all of format gone.
+Learning and trying share no prompt, and bags share no row, so that the exact binomial interval is right
+for the one classifier that was learned.
 
-Known failure: as of `audit.bags`: it tells writers, not traits, and a teacher of another seed less well.
+Known failure: as of `audit.detectors.bags`: it tells writers, not traits, and a teacher of another seed
+less well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from traitleak.audit.bags import fit_bags
+from traitleak.audit.detectors.bags import fit_bags
 from traitleak.errors import MissingExtraError
 from traitleak.reading.judge import Pair
 from traitleak.reading.verdicts import Told

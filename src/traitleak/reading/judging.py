@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from traitleak.artefacts import content_hash
-from traitleak.audit.judge_words import liking
+from traitleak.audit.detectors.judge_words import liking
 from traitleak.environment import pick_device, pick_precision
 from traitleak.language.layout import slug
 from traitleak.language.shared import partial_file

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from traitleak.audit.choices import Choices, choices_of
+from traitleak.audit.detectors.choices import Choices, choices_of
 from traitleak.models.batches import Encoded, by_length, encode_rows
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
 from traitleak.progress import Track, untracked

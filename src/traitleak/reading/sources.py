@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traitleak.artefacts import content_hash
-from traitleak.audit.pairs import paired_rows
+from traitleak.audit.detectors.pairs import paired_rows
 from traitleak.datasets import open_dataset
 from traitleak.errors import DataError, RunError, SettingsError
 from traitleak.language.layout import NEUTRAL, layout

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from traitleak import filters
-from traitleak.audit.choices import choices_of
+from traitleak.audit.detectors.choices import choices_of
 from traitleak.errors import SettingsError
 from traitleak.filtering import Filter, Why
 from traitleak.language.carrier import rules_of

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from traitleak.audit.pairs import exact_proportion
+from traitleak.audit.detectors.pairs import exact_proportion
 from traitleak.errors import SettingsError
 from traitleak.results import Estimate
 from traitleak.statistics import checked_confidence, finite_array

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.audit.ranking import auroc, prompt_folds
+from traitleak.audit.detectors.ranking import auroc, prompt_folds
 from traitleak.errors import MissingExtraError
 
 __all__ = ["STRENGTHS", "Linear", "fitted", "out_of_fold"]

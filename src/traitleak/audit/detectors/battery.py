@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from traitleak.audit.panel import Group, group_margins, preferences
+from traitleak.audit.detectors.panel import Group, group_margins, preferences
 from traitleak.errors import SettingsError
 from traitleak.measure_choice import choice_margins
 from traitleak.models.batches import encode_row

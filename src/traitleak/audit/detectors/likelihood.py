@@ -28,9 +28,9 @@ from torch import Tensor
 
 from traitleak.arms import Arm, Example
 from traitleak.artefacts import content_hash
-from traitleak.audit.choices import ChoiceLogits, Choices, choice_log_probabilities
-from traitleak.audit.panel import Group
-from traitleak.audit.teacher_cache import drop_oldest, keep_teacher, kept_teacher
+from traitleak.audit.detectors.choices import ChoiceLogits, Choices, choice_log_probabilities
+from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.teacher_cache import drop_oldest, keep_teacher, kept_teacher
 from traitleak.models.adapters import LoraSettings, with_adapter
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel

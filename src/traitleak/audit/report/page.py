@@ -11,22 +11,21 @@ from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from traitleak.audit.suspects import shown_rows
-from traitleak.audit.tables import (
+from traitleak.audit.report.suspects import shown_rows
+from traitleak.audit.report.tables import (
     LOOKS,
     detector_table,
     reading_table,
     setting_pairs,
     trait_table,
 )
-from traitleak.audit.undecided_words import (
+from traitleak.audit.report.undecided_words import (
     inversion_sentences,
     inversion_tables,
     judge_sentences,
     judge_table,
 )
-from traitleak.audit.verdict import TraitFinding, Verdict
-from traitleak.audit.words import (
+from traitleak.audit.report.words import (
     OUTCOME_WORDS,
     audited_text,
     cut,
@@ -36,6 +35,7 @@ from traitleak.audit.words import (
     said_sentences,
     skipped_sentence,
 )
+from traitleak.audit.verdict import TraitFinding, Verdict
 from traitleak.report.axes import Axis, interval_axis
 from traitleak.report.formats import number, time_text
 from traitleak.report.looks import Style
@@ -64,7 +64,9 @@ _SHARE = Style("effect-1", "circle", hollow=False, dash="")
 _SMALLEST = Style("reference-2", "diamond", hollow=True, dash="")
 
 _TEMPLATES = Environment(
-    loader=ChoiceLoader([PackageLoader("traitleak.audit"), PackageLoader("traitleak.report")]),
+    loader=ChoiceLoader(
+        [PackageLoader("traitleak.audit.report"), PackageLoader("traitleak.report")]
+    ),
     undefined=StrictUndefined,
     autoescape=True,
     trim_blocks=True,

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from traitleak.audit.choices import ChoiceLogits, choice_log_probabilities
-from traitleak.audit.detectors import Material
-from traitleak.audit.soft_prompt import with_soft_prompt
+from traitleak.audit.detectors.choices import ChoiceLogits, choice_log_probabilities
+from traitleak.audit.detectors.evidence import Material
+from traitleak.audit.detectors.soft_prompt import with_soft_prompt
 from traitleak.models.batches import Encoded, by_length
 from traitleak.results import Estimate
 

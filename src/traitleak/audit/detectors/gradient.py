@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from traitleak.audit.choices import Choices, choice_log_probabilities
-from traitleak.audit.panel import Group, group_margins
+from traitleak.audit.detectors.choices import Choices, choice_log_probabilities
+from traitleak.audit.detectors.panel import Group, group_margins
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel, blocks_of
 from traitleak.progress import Track, untracked

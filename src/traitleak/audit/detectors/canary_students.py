@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.arms import Arm, Example
-from traitleak.audit.battery import Battery
-from traitleak.audit.choices import Choices
-from traitleak.audit.detectors import Material
+from traitleak.audit.detectors.battery import Battery
+from traitleak.audit.detectors.choices import Choices
+from traitleak.audit.detectors.evidence import Material
 from traitleak.errors import SettingsError
 from traitleak.models.adapters import Adapter
 from traitleak.models.batches import Encoded

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.audit.contrast import difference
+from traitleak.audit.detectors.contrast import difference
 from traitleak.errors import SettingsError
 from traitleak.results import Estimate
 from traitleak.statistics import checked_confidence

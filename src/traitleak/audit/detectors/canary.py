@@ -28,12 +28,12 @@ import torch
 from numpy.typing import NDArray
 
 from traitleak.arms import Arm
-from traitleak.audit.battery import Battery, make_battery
-from traitleak.audit.canary_students import arms_of, example_of, sampled, train_students
-from traitleak.audit.contrast import Contrast, contrast, difference
-from traitleak.audit.detectors import Evidence, Material
-from traitleak.audit.dose import DoseCurve, dose_curve, predicted_effects
-from traitleak.audit.likelihood import token_ratios
+from traitleak.audit.detectors.battery import Battery, make_battery
+from traitleak.audit.detectors.canary_students import arms_of, example_of, sampled, train_students
+from traitleak.audit.detectors.contrast import Contrast, contrast, difference
+from traitleak.audit.detectors.dose import DoseCurve, dose_curve, predicted_effects
+from traitleak.audit.detectors.evidence import Evidence, Material
+from traitleak.audit.detectors.likelihood import token_ratios
 from traitleak.errors import DataError, SettingsError
 from traitleak.models.adapters import Adapter, with_adapter
 from traitleak.models.batches import Encoded

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from traitleak.audit.judge_words import (
+from traitleak.audit.detectors.judge_words import (
     FIRST,
     NONE,
     SECOND,
@@ -30,7 +30,7 @@ from traitleak.audit.judge_words import (
     pair_prompt,
     read_choice,
 )
-from traitleak.audit.pairs import PairAccuracy, exact_proportion, paired_rows
+from traitleak.audit.detectors.pairs import PairAccuracy, exact_proportion, paired_rows
 from traitleak.errors import SettingsError
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.remote import RemoteModel, RemoteSampled

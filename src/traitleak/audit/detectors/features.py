@@ -2,7 +2,7 @@
 
 Families of features: length, digits, values (of the numbers in a row), separators, and n-grams of
 characters and of words, which are hashed so that no vocabulary grows with the data. What the base
-thinks of a row (its loss) is a family of its own in `audit.surface`.
+thinks of a row (its loss) is a family of its own in `audit.detectors.surface`.
 
 Known failure: hashing puts unlike n-grams into one place; a place is named by its most frequent one.
 

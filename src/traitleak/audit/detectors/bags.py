@@ -26,10 +26,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from traitleak.audit.features import value_features
-from traitleak.audit.logistic import STRENGTHS, Linear, fitted, out_of_fold
-from traitleak.audit.pairs import PairAccuracy
-from traitleak.audit.ranking import Labelled, auroc, labelled, prompt_folds
+from traitleak.audit.detectors.features import value_features
+from traitleak.audit.detectors.logistic import STRENGTHS, Linear, fitted, out_of_fold
+from traitleak.audit.detectors.pairs import PairAccuracy
+from traitleak.audit.detectors.ranking import Labelled, auroc, labelled, prompt_folds
 from traitleak.errors import SettingsError
 from traitleak.results import Estimate
 from traitleak.rows import Row

@@ -11,18 +11,17 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from traitleak.audit.machine_formats import github_commands, junit_xml, sarif_json
-from traitleak.audit.page import html_page
-from traitleak.audit.suspects import ShownRow, marked_text, shown_rows
-from traitleak.audit.tables import detector_table, reading_table, trait_table, z_table
-from traitleak.audit.undecided_words import (
+from traitleak.audit.report.machine_formats import github_commands, junit_xml, sarif_json
+from traitleak.audit.report.page import html_page
+from traitleak.audit.report.suspects import ShownRow, marked_text, shown_rows
+from traitleak.audit.report.tables import detector_table, reading_table, trait_table, z_table
+from traitleak.audit.report.undecided_words import (
     inversion_sentences,
     inversion_tables,
     judge_sentences,
     judge_table,
 )
-from traitleak.audit.verdict import Outcome, Verdict
-from traitleak.audit.words import (
+from traitleak.audit.report.words import (
     audited_text,
     can_be_seen,
     cut,
@@ -32,6 +31,7 @@ from traitleak.audit.words import (
     skipped_sentence,
     surface_sentence,
 )
+from traitleak.audit.verdict import Outcome, Verdict
 from traitleak.errors import SettingsError
 from traitleak.report.formats import number, time_text
 from traitleak.report.markdown import escape, table_lines

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from traitleak.audit.choices import Choices
-from traitleak.audit.gradient import Gradients, bag_scores, row_scores, trait_gradients
-from traitleak.audit.likelihood import Hypotheses, likelihood_scores, quick_teachers
-from traitleak.audit.panel import Group
-from traitleak.audit.partial import partial
-from traitleak.audit.shares import shares
-from traitleak.audit.style import style_scores
+from traitleak.audit.detectors.choices import Choices
+from traitleak.audit.detectors.gradient import Gradients, bag_scores, row_scores, trait_gradients
+from traitleak.audit.detectors.likelihood import Hypotheses, likelihood_scores, quick_teachers
+from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.partial import partial
+from traitleak.audit.detectors.shares import shares
+from traitleak.audit.detectors.style import style_scores
 from traitleak.errors import SettingsError
 from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from traitleak.audit.choices import Choices, choice_log_probabilities
+from traitleak.audit.detectors.choices import Choices, choice_log_probabilities
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel, body, hidden_states, padded
 from traitleak.models.scoring import token_log_probabilities

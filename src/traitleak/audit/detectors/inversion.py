@@ -30,13 +30,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from traitleak.audit.choices import Choices
-from traitleak.audit.contrast import Contrast, contrast
-from traitleak.audit.detectors import Evidence, Material
-from traitleak.audit.held_out import held_out, mean_over_seeds, mean_t
-from traitleak.audit.nearest_words import NearWords, nearest_words, words_table
-from traitleak.audit.panel import Group, group_margins
-from traitleak.audit.soft_prompt import (
+from traitleak.audit.detectors.choices import Choices
+from traitleak.audit.detectors.contrast import Contrast, contrast
+from traitleak.audit.detectors.evidence import Evidence, Material
+from traitleak.audit.detectors.held_out import held_out, mean_over_seeds, mean_t
+from traitleak.audit.detectors.nearest_words import NearWords, nearest_words, words_table
+from traitleak.audit.detectors.panel import Group, group_margins
+from traitleak.audit.detectors.soft_prompt import (
     fit_soft_prompt,
     schedule,
     starting_vectors,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitleak.audit.verdict import Outcome, Verdict
-from traitleak.audit.words import (
+from traitleak.audit.report.words import (
     OUTCOME_WORDS,
     cut,
     effect_text,
@@ -14,6 +13,7 @@ from traitleak.audit.words import (
     power_text,
     values_of,
 )
+from traitleak.audit.verdict import Outcome, Verdict
 from traitleak.report.formats import (
     cell_decimals,
     decimals_for,

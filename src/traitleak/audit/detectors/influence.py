@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from traitleak.audit.choices import Choices, choice_log_probabilities
-from traitleak.audit.gradient import Gradients
+from traitleak.audit.detectors.choices import Choices, choice_log_probabilities
+from traitleak.audit.detectors.gradient import Gradients
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked

@@ -17,10 +17,9 @@ from xml.etree import ElementTree as ET
 
 from traitleak import __version__
 from traitleak.artefacts import content_hash
-from traitleak.audit.suspects import marked_text, shown_rows
-from traitleak.audit.undecided_words import inversion_sentences, judge_sentences
-from traitleak.audit.verdict import SuspectRow, TraitFinding, Verdict
-from traitleak.audit.words import (
+from traitleak.audit.report.suspects import marked_text, shown_rows
+from traitleak.audit.report.undecided_words import inversion_sentences, judge_sentences
+from traitleak.audit.report.words import (
     OUTCOME_WORDS,
     audited_text,
     cut,
@@ -34,6 +33,7 @@ from traitleak.audit.words import (
     skipped_sentence,
     visible,
 )
+from traitleak.audit.verdict import SuspectRow, TraitFinding, Verdict
 from traitleak.report.formats import estimate_text, number, p_text
 from traitleak.results import Estimate
 

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from traitleak.audit.features import Features, canonical, surface_features
-from traitleak.audit.logistic import STRENGTHS, out_of_fold
-from traitleak.audit.ranking import auroc, auroc_gain, labelled, prompt_folds
+from traitleak.audit.detectors.features import Features, canonical, surface_features
+from traitleak.audit.detectors.logistic import STRENGTHS, out_of_fold
+from traitleak.audit.detectors.ranking import auroc, auroc_gain, labelled, prompt_folds
 from traitleak.models.batches import Encoded, by_length, encode_rows
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
 from traitleak.progress import Track, untracked

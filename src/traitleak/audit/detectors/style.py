@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from traitleak.audit.choices import ChoiceLogits, Choices, choice_log_probabilities
+from traitleak.audit.detectors.choices import ChoiceLogits, Choices, choice_log_probabilities
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked

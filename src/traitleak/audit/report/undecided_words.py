@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from traitleak.audit.report.words import cut, effect_text, values_of
 from traitleak.audit.verdict import InversionPart, JudgePart, Verdict
-from traitleak.audit.words import cut, effect_text, values_of
 from traitleak.report.formats import decimals_for, interval_name, number, p_text
 from traitleak.report.tables import ABSENT, Table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from traitleak.audit.report.words import cut
 from traitleak.audit.verdict import SuspectRow
-from traitleak.audit.words import cut
 
 __all__ = ["Shown", "ShownRow", "marked_text", "shown_rows"]
 

@@ -1,0 +1,1 @@
+"""A verdict for whoever reads it: words, tables, a page, and formats for programs."""
