@@ -6,7 +6,7 @@ import os
 # PyTorch starts, and inherited by the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hypothesis import settings  # PyTorch must not start before
+from hypothesis import settings
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("traitleak", deadline=None)
