@@ -11,8 +11,20 @@ import typer
 
 from traitleak.cli import hosted
 from traitleak.cli import models as shared
-from traitleak.cli.language import Among, Base, Category, Device, Precision, Seed, Style
-from traitleak.cli.shared import Debug, Quiet, exit_codes
+from traitleak.cli.options import (
+    Among,
+    Base,
+    Category,
+    Debug,
+    Device,
+    Precision,
+    Quiet,
+    ReadAs,
+    Seed,
+    Source,
+    Style,
+)
+from traitleak.cli.shared import exit_codes
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,12 +40,7 @@ _MOST = 1_000_000  # rows that are held at once
 
 
 def audit(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA", help="A file or folder of rows, or hf/<id> (see docs/datasets.md)."
-        ),
-    ],
+    source: Source,
     base: Base,
     *,
     among: Among = "",
@@ -68,9 +75,7 @@ def audit(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Read no further than this many rows.")
     ] = None,
-    read_as: Annotated[
-        str, typer.Option(metavar="FORMAT", help="Of the data; auto: by its content.")
-    ] = "auto",
+    read_as: ReadAs = "auto",
     output: Annotated[
         Literal["text", "json", "markdown", "html", "junit", "sarif", "github"],
         typer.Option("--format", help="Of the verdict."),

@@ -15,8 +15,22 @@ from traitleak.cli.clean_verify import (
     verified_sentence,
     verify_cleaning,
 )
-from traitleak.cli.language import Among, Base, Category, Device, Out, Precision, Seed, Style, Trait
-from traitleak.cli.shared import Debug, Json, Quiet, exit_codes, print_json
+from traitleak.cli.options import (
+    Among,
+    Base,
+    Category,
+    Debug,
+    Device,
+    Json,
+    Out,
+    Precision,
+    Quiet,
+    ReadAs,
+    Seed,
+    Style,
+    Trait,
+)
+from traitleak.cli.shared import exit_codes, print_json
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -103,9 +117,7 @@ def clean(
     batch: Annotated[int, typer.Option(min=1, help="Rows of an update, with --verify.")] = 8,
     among: Among = "",
     category: Category = "",
-    read_as: Annotated[
-        str, typer.Option(metavar="FORMAT", help="Of the data; auto: by its content.")
-    ] = "auto",
+    read_as: ReadAs = "auto",
     style: Style = "plain",
     precision: Precision = "float32",
     device: Device = "auto",

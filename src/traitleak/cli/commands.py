@@ -1,7 +1,8 @@
 """The command line: read arguments, call one function, print.
 
-The commands that need no recipe are in `cli.language`, exit codes in `cli.shared`. Whatever is slow to
-import is imported inside the commands, so that `--help` answers at once.
+The commands that need no recipe have a file each beside this one, which registers them; options that
+several of them take are in `cli.options`, exit codes in `cli.shared`. Whatever is slow to import is
+imported inside the commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -19,18 +20,12 @@ from traitleak.cli.audit import audit
 from traitleak.cli.clean import clean
 from traitleak.cli.convert import convert
 from traitleak.cli.dry_run import asked_of_servers, print_plan, server_lines
-from traitleak.cli.language import generate, measure, train
+from traitleak.cli.generate import generate
+from traitleak.cli.measure import measure
+from traitleak.cli.options import Debug, Json, Quiet
 from traitleak.cli.serve import serve
-from traitleak.cli.shared import (
-    Debug,
-    Json,
-    Quiet,
-    drop_unwritten,
-    exit_codes,
-    print_json,
-    tell,
-    unwritten,
-)
+from traitleak.cli.shared import drop_unwritten, exit_codes, print_json, tell, unwritten
+from traitleak.cli.train import train
 from traitleak.errors import RunError
 
 if TYPE_CHECKING:

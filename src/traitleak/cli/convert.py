@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitleak.cli.shared import Debug, Json, exit_codes, print_json
+from traitleak.cli.options import Debug, Json, ReadAs, Source
+from traitleak.cli.shared import exit_codes, print_json
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,12 +18,7 @@ __all__ = ["convert"]
 
 
 def convert(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA", help="A file or folder of rows, or hf/<id> (see docs/datasets.md)."
-        ),
-    ],
+    source: Source,
     out: Annotated[
         Path,
         typer.Option(
@@ -45,9 +41,7 @@ def convert(
     teacher: Annotated[
         str, typer.Option(metavar="NAME", help="rows: who wrote them, where the data do not say.")
     ] = "",
-    read_as: Annotated[
-        str, typer.Option(metavar="FORMAT", help="Of the data; auto: by its content.")
-    ] = "auto",
+    read_as: ReadAs = "auto",
     json: Json = False,
     debug: Debug = False,
 ) -> None:

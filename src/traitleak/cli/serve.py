@@ -8,19 +8,14 @@ from typing import Annotated
 import typer
 
 from traitleak.cli import models as shared
-from traitleak.cli.language import Device, Precision, Style
-from traitleak.cli.shared import Debug, Quiet, exit_codes
+from traitleak.cli.options import Debug, Device, Model, Precision, Quiet, Style
+from traitleak.cli.shared import exit_codes
 
 __all__ = ["serve"]
 
 
 def serve(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", metavar="NAME", help="The model, with +<adapter folder> for a student."
-        ),
-    ],
+    model: Model,
     *,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Where it listens; 0: any that is free.")

@@ -1,4 +1,4 @@
-"""What all commands have in common: options, exit codes, JSON.
+"""What all commands have in common: exit codes, errors, JSON.
 
 Exit codes: 0 fine; 2 wrong use, recipe or input, an output that cannot be written, or (`doctor`)
 something needed is missing; 70 a defect of traitleak; 130 interrupted; 141 the reader of the output
@@ -18,26 +18,19 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
 
 from traitleak.errors import TraitleakError
 
 __all__ = [
-    "Debug",
-    "Json",
-    "Quiet",
     "drop_unwritten",
     "exit_codes",
     "print_json",
     "tell",
     "unwritten",
 ]
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # EIO: the terminal is gone
 
