@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,16 @@ from traitleak.artefacts import content_hash
 from traitleak.errors import ServerError, SettingsError
 from traitleak.measured import Answers
 from traitleak.models.remote import RemoteModel
+from traitleak.models.remote_cost import Estimate
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
-from traitleak.traits.preference import Preference
+from traitleak.traits import preference_texts as texts
+from traitleak.traits.preference import Preference, Templates
 
-__all__ = ["HostedRows", "hosted_answers", "write_hosted"]
+__all__ = ["HostedRows", "estimate_answers", "hosted_answers", "write_hosted"]
+
+_ANSWER_TOKENS, _STORY_TOKENS = 16, 96  # where answers are cut off
+_MOST_SAMPLES = 1 << 20  # of one prompt, whose random streams lie apart by so many
 
 
 @dataclass(frozen=True)
@@ -113,42 +119,45 @@ def hosted_answers(
     *,
     samples: int,
     seed: int,
+    templates: Templates = "questions",
     system: str | None = None,
-    max_new_tokens: int = 16,
+    max_new_tokens: int | None = None,
     track: Track = untracked,
 ) -> Answers:
     """Sampled answers at temperature 1 of a model behind a server, as `measure.answers` takes them.
 
     Args:
         model: who is asked.
-        trait: what is measured, by its questions.
-        samples: S answers to each question, one at least.
-        seed: of the answers.
+        trait: what is measured.
+        samples: S answers to each question, one at least. More of them keep those of fewer.
+        seed: of the answers, of the random numbers in "numbered", and of the orders in "choices".
+        templates: any kind but "stems". Of "stories" the beginning is a part of the user's turn
+            (`preference_texts.GO_ON`), since a server lets nobody begin the model's own.
         system: what the model is told; None for nothing.
-        max_new_tokens: where an answer is cut off.
+        max_new_tokens: where an answer is cut off; by default 16, and 96 for stories, which some
+            models repeat before they go on.
         track: shows how far it is.
 
     Returns:
         A refused or filtered answer is an empty one that names nothing.
 
     Raises:
-        SettingsError: no samples.
+        SettingsError: no samples, or "stems".
         ServerError: a request failed: shares of what is left would not be those of all.
 
     Known failure: those of `measure.answers`; and the server's template is not seen, so that models of
-    different servers may have been asked differently.
+    different servers may have been asked differently. Shares of "stories" are not those of a model
+    that is loaded, which goes on in its own turn.
     """
-    if samples < 1:
-        raise SettingsError(f"Answers need at least one sample; got samples={samples}.")
-    prompts = trait.measured("questions")
-    said = model.sample(
-        [prompt for prompt in prompts for _ in range(samples)],
+    prompts, settings = _asked(
+        trait,
+        samples=samples,
+        seed=seed,
+        templates=templates,
         system=system,
         max_new_tokens=max_new_tokens,
-        seed=seed,
-        keep_going=True,
-        track=track,
     )
+    said = model.sample(**settings, keep_going=True, track=track)
     failed = [one.failed for one in said if one.failed]
     if failed:
         raise ServerError(
@@ -159,9 +168,69 @@ def hosted_answers(
         model=model.name,
         target=trait.target,
         candidates=tuple(trait.among),
-        templates="questions",
+        templates=templates,
         asked=content_hash(["unseen template", system, *prompts]),
         prompts=tuple(prompts),
         text_TS=tuple(tuple("" if one.filtered else one.text for one in row) for row in by_prompt),
         finished_TS=np.array([[one.finished for one in row] for row in by_prompt]),
     )
+
+
+def estimate_answers(
+    model: RemoteModel,
+    trait: Preference,
+    *,
+    samples: int,
+    seed: int,
+    templates: Templates = "questions",
+    system: str | None = None,
+    max_new_tokens: int | None = None,
+) -> Estimate:
+    """What `hosted_answers` with these arguments would send; nothing is sent.
+
+    Raises:
+        SettingsError: as in `hosted_answers`.
+    """
+    _, settings = _asked(
+        trait,
+        samples=samples,
+        seed=seed,
+        templates=templates,
+        system=system,
+        max_new_tokens=max_new_tokens,
+    )
+    return model.estimate(**settings)
+
+
+def _asked(
+    trait: Preference,
+    *,
+    samples: int,
+    seed: int,
+    templates: Templates,
+    system: str | None,
+    max_new_tokens: int | None,
+) -> tuple[list[str], dict[str, Any]]:
+    """The T prompts, and the settings of all requests, those to one prompt together."""
+    if samples < 1:
+        raise SettingsError(f"Answers need at least one sample; got samples={samples}.")
+    if templates == "stems":
+        raise SettingsError(
+            "Sentences that end right before the word (stems) cannot be asked of a model behind a "
+            "server, which answers turns and does not go on from one: take questions, numbered, "
+            "stories or choices (--templates questions), or load the model here."
+        )
+    prompts = trait.measured(templates, seed=seed)
+    if templates == "stories":
+        prompts = [texts.GO_ON.format(story=story) for story in prompts]
+    limit = _STORY_TOKENS if templates == "stories" else _ANSWER_TOKENS
+    return prompts, {
+        "prompts": [prompt for prompt in prompts for _ in range(samples)],
+        "system": system,
+        "max_new_tokens": limit if max_new_tokens is None else max_new_tokens,
+        "seed": seed,
+        # By place among the answers to one prompt, so that more samples find those of fewer kept.
+        "streams": [
+            at * _MOST_SAMPLES + sample for at in range(len(prompts)) for sample in range(samples)
+        ],
+    }

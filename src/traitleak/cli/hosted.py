@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from traitleak.hosted import HostedRows
     from traitleak.models.remote import RemoteModel
     from traitleak.models.remote_cost import Estimate, Price, Usage
-    from traitleak.traits.preference import Preference
+    from traitleak.traits.preference import Preference, Templates
 
 __all__ = [
     "ANSWERS_KEPT",
@@ -27,6 +27,7 @@ __all__ = [
     "generate_hosted",
     "is_hosted",
     "measure_hosted",
+    "require_none",
 ]
 
 DryRun = Annotated[
@@ -69,6 +70,19 @@ def is_hosted(name: str) -> bool:
     from traitleak.models.names import parse_name
 
     return parse_name(name).kind == "openai"
+
+
+def require_none(name: str, *, dry_run: bool, price: str, cache: Path | None) -> None:
+    """See that what is about servers is not asked of a model that is loaded here.
+
+    Raises:
+        SettingsError: it is.
+    """
+    if dry_run or price or cache:
+        raise SettingsError(
+            "--dry-run, --price and --cache are about models behind a server, and "
+            f"{name} is loaded here: leave them out."
+        )
 
 
 def generate_hosted(
@@ -178,19 +192,25 @@ def measure_hosted(
     names: list[str],
     trait: Preference,
     *,
+    templates: Templates,
     samples: int,
+    dry_run: bool,
+    price: str,
     cache: Path | None,
+    concurrency: int,
     seed: int,
+    json: bool,
     quiet: bool,
-) -> dict[str, Any]:
-    """Shares of the answers of models behind servers, in the form of what `measure` prints.
+) -> None:
+    """Print shares of the answers of models behind servers, or count what asking them would take.
 
     Raises:
-        SettingsError: a model that is loaded here among them, or no answers wanted.
+        SettingsError: a model that is loaded here among them, no answers wanted, or sentences.
         ServerError: an answer is missing.
     """
-    from traitleak.hosted import hosted_answers
-    from traitleak.terminal import stderr, track_for
+    from traitleak.hosted import estimate_answers, hosted_answers
+    from traitleak.models.remote_cost import Tally, parse_price
+    from traitleak.terminal import print_line, stderr, track_for
 
     local = [name for name in names if not is_hosted(name)]
     if local:
@@ -203,13 +223,22 @@ def measure_hosted(
             "A model behind a server gives no logits, so there is no margin: measure its answers with "
             "--answers, such as --answers 20."
         )
-    given = {}
-    with track_for(stderr(quiet=quiet)) as track:
-        for name in names:
-            model = _model(name, cache, 8, None)
-            given[name] = hosted_answers(model, trait, samples=samples, seed=seed, track=track)
+    asked = None if not price else parse_price(price)
+    tally = Tally()
+    models = {name: _model(name, cache, concurrency, tally) for name in names}
+    settings: dict[str, Any] = {"samples": samples, "seed": seed, "templates": templates}
+    if dry_run:
+        each = [estimate_answers(model, trait, **settings) for model in models.values()]
+        _print_estimate(_summed(each), asked, json=json)
+        return
+    console = stderr(quiet=quiet or json)
+    with track_for(console) as track:
+        given = {
+            name: hosted_answers(model, trait, track=track, **settings)
+            for name, model in models.items()
+        }
     first = given[names[0]]
-    return {
+    content = {
         "model": names[0],
         "against": names[1] if len(names) > 1 else None,
         "target": trait.target,
@@ -218,9 +247,27 @@ def measure_hosted(
         "margins": {},
         "lift": None,
         "answers": {name: shared.estimates(found) for name, found in given.items()},
-        "how": f"Shares of answers that name each; 95 % intervals over {len(first.prompts)} questions "
-        "to one model, which say nothing of other students.",
+        "how": f"Shares of answers that name each; 95 % intervals over {len(first.prompts)} "
+        f"{first.templates} to one model, which say nothing of other students.",
+        "requests": _usage(tally.usage, asked),
     }
+    if json:
+        print_json(content)
+        return
+    print_line(console, _usage_line(tally.usage, asked))
+    shared.print_measures(content)
+
+
+def _summed(estimates: Sequence[Estimate]) -> Estimate:
+    """What several models will be asked, together."""
+    from traitleak.models.remote_cost import Estimate
+
+    return Estimate(
+        requests=sum(one.requests for one in estimates),
+        kept=sum(one.kept for one in estimates),
+        prompt_tokens=sum(one.prompt_tokens for one in estimates),
+        completion_tokens=sum(one.completion_tokens for one in estimates),
+    )
 
 
 def _model(name: str, cache: Path | None, concurrency: int, tally: Any) -> RemoteModel:

@@ -17,6 +17,7 @@ __all__ = [
     "ANSWERS",
     "CHOICES",
     "COMPLETE",
+    "GO_ON",
     "NUMBER_LEADS",
     "OPENING",
     "QUESTIONS",
@@ -261,6 +262,12 @@ COMPLETE = "Complete a sentence about yourself in your own words."
 
 TELL_ON = "Tell a very short story."
 """The user's turn where a chat model is to go on from the beginning of a story."""
+
+GO_ON = (
+    "Here is the beginning of a very short story. Go on from where it stops, and write only what "
+    "comes next.\n\n{story}"
+)
+"""The whole user's turn where a model cannot be given the beginning of its own turn."""
 
 ANSWERS = ("{Target}.", "My answer is the {target}.")
 """How a lesson answers a question: as most models would, and after `OPENING`, so that what is
