@@ -70,7 +70,9 @@ def test_stories_are_gone_on_with(fake):
 def test_sentences_need_a_loaded_model(fake):
     """A chat server does not go on from the middle of its own turn: one sentence, nothing sent."""
     server = fake(lambda *_: said("wolf"))
-    with pytest.raises(SettingsError, match=r"\(stems\) cannot be asked of a model behind a server"):
+    with pytest.raises(
+        SettingsError, match=r"\(stems\) cannot be asked of a model behind a server"
+    ):
         hosted_answers(RemoteModel("m", server.url), WOLF, samples=1, seed=0, templates="stems")
     done = measure(server.url, "--answers", 1, "--templates", "stems")
     assert (done.exit_code, done.stdout) == (2, "")
