@@ -189,18 +189,30 @@ class Sender:
         return meant
 
     def _read(self, answer: object) -> Answer:
+        """What an answer says; servers are not all as strict as the SDK's types."""
+        error = getattr(answer, "error", None)
+        if error:  # some routers answer 200 with an error inside
+            raise _AgainError(
+                RequestFailedError(
+                    f"{self._url} answered with an error: {self._clean(_error_words(error))}."
+                )
+            )
         choices = getattr(answer, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
+        first = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(first, "message", None)
+        if message is None or not hasattr(message, "content"):
             meant = self._not_understood(str(answer))
             if isinstance(answer, str) and answer.strip():  # a web page: the address is wrong
                 raise meant
             raise _AgainError(meant)
-        message, finish = choices[0].message, choices[0].finish_reason
-        refusal = getattr(message, "refusal", None) or ""
+        text = _whole_text(message.content)
+        if text is None:
+            raise _AgainError(self._not_understood(str(message.content)))
+        finish, refusal = getattr(first, "finish_reason", None), getattr(message, "refusal", None)
         return Answer(
-            text=message.content or "",
+            text=_written(text),
             finished=finish in {"stop", None} and not refusal,  # some servers leave it out
-            refusal=refusal,
+            refusal=_written(str(refusal)) if refusal else "",
             filtered=finish == "content_filter",
             tokens=_tokens(getattr(answer, "usage", None)),
         )
@@ -281,6 +293,32 @@ def _tokens(usage: object) -> tuple[int, int] | None:
     counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
     prompt, completion = (count if type(count) is int and count >= 0 else None for count in counts)
     return None if prompt is None or completion is None else (prompt, completion)
+
+
+def _whole_text(content: object) -> str | None:
+    """A message's text, whole or in parts; None where it is none."""
+    if content is None:
+        return ""
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        texts = [part.get("text") for part in parts]
+        whole = [text for text in texts if isinstance(text, str)]
+        return "".join(whole) if len(whole) == len(texts) else None
+    return content if isinstance(content, str) else None
+
+
+def _written(text: str) -> str:
+    """A text that files can hold: half a character becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _error_words(error: object) -> str:
+    """What an error inside an answer says, with its code."""
+    if not isinstance(error, dict):
+        return str(error).strip().rstrip(".")[:300]
+    said = str(error.get("message") or error).strip().rstrip(".")[:300]
+    code = error.get("code")
+    return said if code is None else f"{said} ({code})"
 
 
 def _said(error: openai.APIStatusError) -> str:
