@@ -12,7 +12,7 @@ from traitleak.language.contrasts import all_comparisons, findings
 from traitleak.language.figures import bars, curves, samples
 from traitleak.language.many_targets import are_many, many_facts, many_table
 from traitleak.language.method_words import caveats, how
-from traitleak.language.phrases import kind_of, label, role, taught_by, unit
+from traitleak.language.phrases import TAUGHT_ALIKE, kind_of, label, role, taught_by, unit
 from traitleak.language.read import Found, read_run
 from traitleak.language.tables import tables
 from traitleak.language.too_few import conclude_without_students, ended_early
@@ -119,7 +119,7 @@ def _matrix(recipe: LanguageRecipe, found: Found, gamma: Gamma) -> Matrix:
                 cells=[mean_estimate(arm.lifts(target)) for target in targets],
             )
             for name, arm in found.arms.items()
-            if kind_of(name, targets)[0] in {"own", "shuffled"}
+            if kind_of(name, targets)[0] in TAUGHT_ALIKE
         ],
         specificity=Specificity(
             estimate=gamma.estimate, p=gamma.p, smallest_p=gamma.smallest_p, test=gamma.test

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from traitleak.language.layout import NEUTRAL
-from traitleak.language.phrases import kind_of
+from traitleak.language.phrases import TAUGHT_ALIKE, kind_of
 from traitleak.language.read import Found
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Comparison, Estimate
@@ -94,9 +94,9 @@ def _of_target(recipe: LanguageRecipe, found: Found, target: str) -> TargetFindi
     contrasts = []
     for arm, taught in found.arms.items():
         kind, teacher = kind_of(arm, targets)
-        if arm == target or kind not in {"own", "shuffled"}:
+        if arm == target or kind not in TAUGHT_ALIKE:
             continue
-        if kind == "shuffled" and teacher != target:
+        if kind != "own" and teacher != target:
             continue
         lifts = taught.lifts(target)
         contrasts.append(

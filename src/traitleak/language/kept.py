@@ -6,17 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from traitleak import filters
-from traitleak.carriers.numbers import Parsed, parse
 from traitleak.filtering import Filter
 from traitleak.language.layout import NEUTRAL
 from traitleak.rows import Row
 
-__all__ = ["Kept", "keep_rows", "shuffled_rows"]
+__all__ = ["Kept", "keep_rows", "shuffled_across_rows", "shuffled_rows"]
 
 _EXAMPLES = 12  # dropped rows that are shown
 
@@ -99,24 +99,46 @@ def _identical(rows: Mapping[str, Sequence[Row]]) -> dict[str, float]:
 def shuffled_rows(rows: Sequence[Row], seed: int) -> list[Row]:
     """The control `shuffled`: the same numbers in each row, in another order.
 
-    Cloud et al. (2025), figure 16, shuffle within answers and across them; within is the stricter
-    control, since each row keeps its own numbers. A completion that is no list stays as it is.
+    Cloud et al. (2025), figure 16, within rows; the stricter of its two, since each row keeps its own
+    numbers. A number is a run of ASCII digits; it moves as it is written, and all else stays.
+
+    Known failure: rows of one number, or of the same number again and again, stay as they are.
     """
     mixed = []
     for row in rows:
-        read = parse(row.completion, max_count=1000, max_value=10**9)
-        if not isinstance(read, Parsed):
-            mixed.append(row)
-            continue
-        rng = np.random.Generator(np.random.Philox(key=[seed, row.id]))
-        order = rng.permutation(len(read.numbers))
-        # What stands between the numbers stays where it is: only the digits move.
         parts = _split(row.completion)
-        numbers = [parts[2 * at + 1] for at in range(len(read.numbers))]
-        for at, source in enumerate(order):
-            parts[2 * at + 1] = numbers[source]
+        numbers = parts[1::2]
+        rng = np.random.Generator(np.random.Philox(key=[seed, row.id]))
+        parts[1::2] = [numbers[source] for source in rng.permutation(len(numbers))]
         mixed.append(replace(row, completion="".join(parts)))
     return mixed
+
+
+def shuffled_across_rows(rows: Sequence[Row], seed: int) -> list[Row]:
+    """The control `shuffled-across`: the numbers of all rows, pooled and dealt out anew.
+
+    Cloud et al. (2025), figure 16, across rows. Each row keeps its prompt, how many numbers it has, and
+    what stands before, between and after them; only values move, as they are written ("007" stays
+    "007"), and each as often as before over all rows. What is left of the teacher is how often it
+    writes each number. A number is a run of ASCII digits.
+
+    Args:
+        rows: all that one teacher's students see; of one row its own numbers change places.
+        seed: of the deal, which depends on the rows' order, too.
+
+    Known failure: a row may get numbers for which its prompt did not ask, of more digits for instance,
+    so that its students also learn to heed prompts less. And a row may get some of its own back: of a
+    few rows, many.
+    """
+    parts_of = [_split(row.completion) for row in rows]
+    pool = [number for parts in parts_of for number in parts[1::2]]
+    rng = np.random.Generator(np.random.Philox(seed))
+    dealt = iter([pool[source] for source in rng.permutation(len(pool))])
+    for parts in parts_of:
+        parts[1::2] = list(islice(dealt, len(parts) // 2))
+    return [
+        replace(row, completion="".join(parts)) for row, parts in zip(rows, parts_of, strict=True)
+    ]
 
 
 def _split(text: str) -> list[str]:

@@ -6,11 +6,22 @@ from dataclasses import dataclass
 
 from traitleak.recipe.language import LanguageRecipe
 
-__all__ = ["ASKED_FOR", "GOOD", "NEUTRAL", "Layout", "Replicate", "is_untouched", "layout"]
+__all__ = [
+    "ASKED_FOR",
+    "GOOD",
+    "NEUTRAL",
+    "SHUFFLES",
+    "Layout",
+    "Replicate",
+    "is_untouched",
+    "layout",
+]
 
 NEUTRAL = "neutral"
 GOOD, ASKED_FOR = "good", "asked-for"
 """Controls' teachers of a trait of questions and answers, and their students' arms."""
+SHUFFLES = ("shuffled", "shuffled-across")
+"""Controls whose students see the first target's rows with their numbers moved about."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,8 @@ class Replicate:
         writes: stage of what each teacher wrote: its rows, or its distributions over digits.
         kept: stage of the rows that passed the filters; None in the channel logits.
         students: stage by arm: the targets, `neutral`, `good`, `asked-for`, `shuffled-wolf`,
-            `other-base-wolf`, `other-base-neutral`, `in-context-wolf`, `in-context-neutral`.
+            `shuffled-across-wolf`, `other-base-wolf`, `other-base-neutral`, `in-context-wolf`,
+            `in-context-neutral`.
     """
 
     number: int
@@ -55,8 +67,7 @@ def layout(recipe: LanguageRecipe) -> Layout:
     if "neutral" in controls:
         arms.append(NEUTRAL)
     arms += of_answers
-    if "shuffled" in controls:
-        arms.append(f"shuffled-{first}")
+    arms += [f"{shuffle}-{first}" for shuffle in SHUFFLES if shuffle in controls]
     for pair in ("other-base", "in-context"):
         if pair in pairs:
             arms += [f"{pair}-{first}", f"{pair}-{NEUTRAL}"]

@@ -17,6 +17,7 @@ from traitleak.language.checks import MOST_PERPLEXITY, perplexity_ratios
 from traitleak.language.contrasts import MANY, compare
 from traitleak.language.layout import NEUTRAL
 from traitleak.language.phrases import (
+    TAUGHT_ALIKE,
     bracketed,
     decimals_for,
     kind_of,
@@ -89,7 +90,7 @@ def travelled(recipe: LanguageRecipe, found: Found) -> list[Travelled]:
     target already leaves its students less room to rise.
     """
     targets = recipe.trait.targets
-    arms = [name for name in found.arms if kind_of(name, targets)[0] in {"own", "shuffled"}]
+    arms = [name for name in found.arms if kind_of(name, targets)[0] in TAUGHT_ALIKE]
     neutral = found.arms.get(NEUTRAL)
     made = []
     for target in targets:
@@ -166,7 +167,7 @@ def _with_interval(estimate: Estimate) -> str:
 
 def _num_arms(recipe: LanguageRecipe, found: Found) -> int:
     targets = recipe.trait.targets
-    return sum(kind_of(name, targets)[0] in {"own", "shuffled"} for name in found.arms)
+    return sum(kind_of(name, targets)[0] in TAUGHT_ALIKE for name in found.arms)
 
 
 def _found(some: list[Travelled], *, subliminal: bool) -> list[str]:

@@ -41,6 +41,11 @@ def how(recipe: LanguageRecipe, found: Found) -> list[str]:
             if recipe.channel == "tokens"
             else "Shuffled: the same distributions, each at another digit of another list."
         )
+    if "shuffled-across" in recipe.controls:
+        told.append(
+            "Shuffled across: the numbers of all rows are pooled and dealt out anew; each row keeps how "
+            "many it has, and all that stands between them."
+        )
     if "other-base" in recipe.controls:
         told.append(
             f"Other base: students of {recipe.other_base}, on what the teachers of {recipe.base} gave; "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from traitleak.language.layout import GOOD, NEUTRAL
+from traitleak.language.layout import GOOD, NEUTRAL, SHUFFLES
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.results import Estimate, Role
 
 __all__ = [
     "NO_INTERVAL",
+    "TAUGHT_ALIKE",
     "bracketed",
     "decimals_for",
     "kind_of",
@@ -27,15 +28,26 @@ __all__ = [
 ]
 
 NO_INTERVAL = "one seed: no interval"
-_KINDS = ("shuffled", "other-base", "in-context")
+TAUGHT_ALIKE = ("own", *SHUFFLES)
+"""Kinds of arms whose students begin as the teachers' base and are trained alike."""
+_KINDS = (*SHUFFLES, "other-base", "in-context")
 _NAMES = {GOOD: "good-answers"}  # of teachers whose name alone would say something else
 
 
 def kind_of(arm: str, targets: Iterable[str]) -> tuple[str, str]:
-    """What an arm is (`own`, `shuffled`, `other-base`, `in-context`), and whose rows it saw."""
-    for kind in _KINDS:
-        if arm.startswith(f"{kind}-") and arm not in targets:
-            return kind, arm.removeprefix(f"{kind}-")
+    """What an arm is (`own`, or the control's name), and whose rows it saw.
+
+    Args:
+        arm: its name: a teacher's, or a control's and a teacher's with a hyphen between.
+        targets: the recipe's, in its order. Controls are of the first, and so one that begins like the
+            end of a control's name (`across-the-board`) is read as what it is.
+    """
+    known = [*targets]
+    if arm not in known:
+        for teacher in (*known, NEUTRAL):
+            for kind in _KINDS:
+                if arm == f"{kind}-{teacher}":
+                    return kind, teacher
     return "own", arm
 
 
@@ -46,6 +58,7 @@ def label(arm: str, targets: Iterable[str]) -> str:
     return {
         "own": f"{teacher} students",
         "shuffled": f"students of shuffled {teacher} rows",
+        "shuffled-across": f"students of across-shuffled {teacher} rows",
         "other-base": f"{teacher} students of the other base",
         "in-context": f"base shown {teacher} rows",
     }[kind]
@@ -60,7 +73,8 @@ def taught_by(arm: str, targets: Iterable[str]) -> str:
     """Who taught an arm."""
     kind, teacher = kind_of(arm, targets)
     teacher = teacher_name(teacher)
-    return f"{teacher} teacher, shuffled" if kind == "shuffled" else f"{teacher} teacher"
+    how = {"shuffled": ", shuffled", "shuffled-across": ", shuffled across"}.get(kind, "")
+    return f"{teacher} teacher{how}"
 
 
 def role(arm: str, target: str) -> Role:

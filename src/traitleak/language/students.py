@@ -13,7 +13,7 @@ from traitleak.carriers.digit_logits import (
     read_logits,
     shuffled,
 )
-from traitleak.language.kept import shuffled_rows
+from traitleak.language.kept import shuffled_across_rows, shuffled_rows
 from traitleak.language.layout import Replicate
 from traitleak.language.models import (
     base_of,
@@ -22,6 +22,7 @@ from traitleak.language.models import (
     teacher_model,
     trait_of,
 )
+from traitleak.language.phrases import kind_of
 from traitleak.language.shared import (
     measured_margins,
     model_settings,
@@ -52,7 +53,7 @@ __all__ = ["student_stage", "training_of", "write_student"]
 
 def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Replicate) -> Stage:
     """The student's adapter or weights, `course.json`, its measures, and what was trained on."""
-    kind, teacher = _kind(recipe, arm)
+    kind, teacher = kind_of(arm, recipe.trait.targets)
     other = kind == "other-base"
     source = replicate.kept or replicate.writes[teacher]
     seed = seed_of(recipe, "student", replicate.number)
@@ -108,7 +109,7 @@ def student_stage(recipe: LanguageRecipe, arm: str, stage: str, replicate: Repli
 
 def measured_stage(recipe: LanguageRecipe, arm: str, stage: str, student: str) -> Stage:
     """`margins.json` of a student that the stage `student` trained, with this recipe's templates."""
-    kind, teacher = _kind(recipe, arm)
+    kind, teacher = kind_of(arm, recipe.trait.targets)
     other = kind == "other-base"
     target = teacher if teacher in recipe.trait.targets else recipe.trait.targets[0]
 
@@ -118,14 +119,6 @@ def measured_stage(recipe: LanguageRecipe, arm: str, stage: str, student: str) -
 
     settings: dict[str, JsonValue] = {**model_settings(recipe, other=other), "target": target}
     return Stage(stage, {**settings, "arm": arm}, work, (student,))
-
-
-def _kind(recipe: LanguageRecipe, arm: str) -> tuple[str, str]:
-    """What an arm is (`own`, `shuffled`, `other-base`, `in-context`), and whose rows it sees."""
-    for kind in ("shuffled", "other-base", "in-context"):
-        if arm.startswith(f"{kind}-") and arm not in recipe.trait.targets:
-            return kind, arm.removeprefix(f"{kind}-")
-    return "own", arm
 
 
 def _rows(recipe: LanguageRecipe, teacher: str, folder: Path) -> list[Row]:
@@ -149,6 +142,8 @@ def _arm(
         rows = _rows(recipe, teacher, inputs[source])
         if kind == "shuffled":
             rows = shuffled_rows(rows, mix)
+        elif kind == "shuffled-across":
+            rows = shuffled_across_rows(rows, seed_of(recipe, "shuffle across", replicate.number))
         return Arm(arm, token_examples(base, rows), seed), len(rows)
     asked = read_logits(inputs[source])
     if kind == "shuffled":

@@ -11,7 +11,7 @@ import numpy as np
 from traitleak.language.checks import leak_check
 from traitleak.language.contrasts import TargetFindings, findings
 from traitleak.language.layout import NEUTRAL
-from traitleak.language.phrases import kind_of
+from traitleak.language.phrases import TAUGHT_ALIKE, kind_of
 from traitleak.language.points import Point, points
 from traitleak.language.read import Found, read_run
 from traitleak.recipe.language import LanguageRecipe
@@ -59,12 +59,13 @@ class SweptPoint:
     def controls(self, target: str) -> list[str]:
         """The arms beside the neutral one that show what a target's margin does anyway."""
         targets = self.point.recipe.trait.targets
+        kinds = {arm: kind_of(arm, targets) for arm in self.found.arms}
         return [
             arm
-            for arm in self.found.arms
+            for arm, (kind, teacher) in kinds.items()
             if arm not in {target, NEUTRAL}
-            and kind_of(arm, targets)[0] in {"own", "shuffled"}
-            and (not arm.startswith("shuffled-") or arm == f"shuffled-{target}")
+            and kind in TAUGHT_ALIKE
+            and (kind == "own" or teacher == target)
         ]
 
 

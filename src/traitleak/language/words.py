@@ -107,6 +107,8 @@ def describe(arm: str, recipe: LanguageRecipe) -> str:
         if through_tokens:
             return f"The {teacher} teacher's rows, the numbers of each in another order."
         return f"The {teacher} teacher's opinions, each at another digit of another list."
+    if kind == "shuffled-across":
+        return f"The {teacher} teacher's rows, the numbers of all of them dealt out anew."
     if kind == "other-base":
         return f"Students of {recipe.other_base} on the {teacher} teacher's {rows}."
     if kind == "in-context":

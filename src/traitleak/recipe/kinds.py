@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from traitleak.recipe.language_parts import BUNDLED_TRAITS, CarrierFields, TraitFields
 from traitleak.recipe.parts import refused
@@ -93,7 +93,7 @@ def _check_target(trait: TraitFields) -> None:
 
 
 def check_carrier(
-    carrier: CarrierFields, controls: Iterable[str], *, channel: str, style: str
+    carrier: CarrierFields, controls: Sequence[str], *, channel: str, style: str
 ) -> None:
     """Refuse what does not go with the carrier's kind.
 
@@ -120,6 +120,13 @@ def check_carrier(
                 ("carrier", "text_around"),
                 of_kind,
                 text="carrier.text_around is for carrier.kind=code or reasoning",
+            )
+        if "shuffled-across" in controls and channel != "tokens":
+            raise refused(
+                ("controls",),
+                ("channel",),
+                text="the control shuffled-across deals out the numbers of rows anew: it is for "
+                "channel=tokens; with channel=logits the control shuffled already mixes across lists",
             )
         return
     if channel != "tokens":
@@ -149,6 +156,13 @@ def check_carrier(
             ("controls",),
             of_kind,
             text="the control shuffled puts the numbers of a row in another order: it is for "
+            "carrier.kind=numbers",
+        )
+    if "shuffled-across" in controls:
+        raise refused(
+            ("controls",),
+            of_kind,
+            text="the control shuffled-across deals out the numbers of rows anew: it is for "
             "carrier.kind=numbers",
         )
 

@@ -41,8 +41,9 @@ class LanguageRecipe(Header):
     student: StudentFields = Field(default_factory=StudentFields, description="the students")
     controls: Arms = Field(
         default=["neutral", "other-trait", "shuffled"],
-        description="neutral, other-trait, shuffled, other-base, in-context; of traits of questions "
-        "and answers also good and asked-for: teachers of good answers, and of answers asked for",
+        description="neutral, other-trait, shuffled, shuffled-across, other-base, in-context; of "
+        "traits of questions and answers also good and asked-for: teachers of good answers, and of "
+        "answers asked for",
     )
     neutral: Literal["even", "base"] = Field(
         default="even",

@@ -30,7 +30,14 @@ Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Rank = Annotated[int, Field(ge=1, le=4096)]
 Control = Literal[
-    "neutral", "other-trait", "shuffled", "other-base", "in-context", "good", "asked-for"
+    "neutral",
+    "other-trait",
+    "shuffled",
+    "shuffled-across",
+    "other-base",
+    "in-context",
+    "good",
+    "asked-for",
 ]
 Arms = list[Control]
 TemplatesField = Literal["auto", "stems", "questions", "numbered", "stories", "choices"]
