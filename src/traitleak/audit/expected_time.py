@@ -12,7 +12,8 @@ from traitleak.audit.detectors.canary import canary_seconds
 from traitleak.audit.detectors.choices import Choices, choices_of, drawn
 from traitleak.audit.detectors.likelihood import HELD
 from traitleak.audit.detectors.panel import preferences
-from traitleak.audit.run import PLACEBOS, Depth, encoded_rows
+from traitleak.audit.rows_read import encoded_rows
+from traitleak.audit.run import PLACEBOS, Depth
 from traitleak.audit.undecided import seconds_of_inversion
 from traitleak.datasets import AuditRow
 from traitleak.errors import DataError

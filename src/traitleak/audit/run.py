@@ -6,7 +6,7 @@ Shape suffixes: T traits.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,17 +28,24 @@ from traitleak.audit.detectors.influence import token_influence
 from traitleak.audit.detectors.judge import Judge
 from traitleak.audit.detectors.panel import Group, preferences
 from traitleak.audit.findings import findings_of, headline, overall
+from traitleak.audit.rows_read import (
+    audited_rows,
+    encoded_rows,
+    entries_of,
+    prompted_rows,
+    reference_of,
+    require_enough,
+)
 from traitleak.audit.undecided import inversion_part, judged
 from traitleak.audit.verdict import (
-    AuditedRows,
     DetectorRun,
     SuspectRow,
     TraitFinding,
     Verdict,
 )
 from traitleak.datasets import AuditRow, Drawn
-from traitleak.errors import DataError, SettingsError
-from traitleak.models.batches import Encoded, encode_row
+from traitleak.errors import SettingsError
+from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
@@ -47,7 +54,7 @@ from traitleak.teacher import instill
 from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
-__all__ = ["PLACEBOS", "Depth", "audit_rows", "encoded_rows"]
+__all__ = ["PLACEBOS", "Depth", "audit_rows"]
 
 Depth = Literal["quick", "standard", "deep"]
 
@@ -56,7 +63,6 @@ _SUSPECTS = 20
 PLACEBOS = 10
 """Preferences that nobody suspects, which detectors are tested on too, at most."""
 
-_SAME_PROMPTS = 0.9  # share of rows that must have a reference row on the same prompt
 _NOT_TESTED = (
     "Traits that are not in the panel: the audit is blind to what it does not ask about.",
     "Students of another base than the one named: transfer depends on a shared start.",
@@ -70,7 +76,7 @@ def audit_rows(
     base: LanguageModel,
     among: Sequence[str] = ANIMALS,
     category: str = "",
-    reference: Sequence[Row] | None = None,
+    reference: Drawn | Sequence[Row] | None = None,
     depth: Depth = "standard",
     false_positive_rate: float = 0.01,
     fail_on: float = 0.0,
@@ -125,12 +131,18 @@ def audit_rows(
             f"A false-positive rate lies between 0 and 1; got {false_positive_rate}."
         )
     group = preferences(base, among, category=category)
-    entries, facts = _entries(rows, source)
-    kept, encoded, skipped = encoded_rows(base, entries)
-    _require_enough(len(encoded), len(group.traits), source)
+    told = [_told(group, trait) for trait in group.traits] if depth == "quick" else []
+    kept, encoded, unread = encoded_rows(base, entries_of(rows), systems=told)
+    require_enough(len(encoded), len(group.traits), source, unread)
     choices = choices_of(base, [entry.row.completion for entry in kept])
     warnings: list[str] = []
-    beside_rows, beside, said = _reference(base, kept, reference, seed, warnings)
+    beside_rows: list[AuditRow] | None = None
+    beside: list[Encoded] | None = None
+    said = "the base's own writing at temperature 1, by its probabilities"
+    if reference is not None:
+        beside_rows, beside, weaker = reference_of(base, kept, reference, systems=told, seed=seed)
+        warnings += weaker
+        said = f"{len(entries_of(reference)):,} reference rows"
     ways = _NULL_WAYS * (2 if depth == "deep" else 1)
     seeds = [derive_seed(seed, "null", way) for way in range(ways)]
     null = drawn_ways(base, encoded, choices, seeds=seeds, track=track)
@@ -140,7 +152,7 @@ def audit_rows(
     )
     evidence = _detected(given, kept, beside_rows, depth, track)
     not_tested = [*_NOT_TESTED, *_left_out(depth)]
-    students = inversion = told = None
+    students = inversion = read = None
     if depth == "deep":
         battery = make_battery(base, group)
         students = canary(given, battery=battery, track=track)
@@ -149,10 +161,11 @@ def audit_rows(
         inversion, why = inversion_part(given, battery, track=track)
         not_tested += [why] if why else []
     texts = [entry.row for entry in kept]
-    beyond = beyond_surface(given, texts, beside_rows, evidence)
+    others = None if beside_rows is None else [entry.row for entry in beside_rows]
+    beyond = beyond_surface(given, texts, others, evidence)
     evidence = beyond.evidence
     if judge is not None:
-        told, why = judged(judge, given, texts, beside_rows, track=track)
+        read, why = judged(judge, given, texts, others, track=track)
         not_tested += [why] if why else []
     effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
     findings = findings_of(
@@ -172,11 +185,10 @@ def audit_rows(
             "the panel, or their writer differs from the reference's in another way."
         )
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
-    tokens = sum(len(row.ids) - row.start for row in encoded)
     return Verdict(
         outcome=outcome,
         headline=headline(outcome, findings, len(encoded), false_positive_rate),
-        rows=_with(facts, audited=len(encoded), tokens=tokens, skipped=skipped, seed=seed),
+        rows=audited_rows(rows, source, encoded, unread, seed),
         base=base.name,
         reference=said,
         depth=depth,
@@ -197,95 +209,14 @@ def audit_rows(
         warnings=warnings,
         fail_on=fail_on,
         inversion=inversion,
-        judge=told,
+        judge=read,
         seconds=time.monotonic() - begun,
     )
 
 
-def _entries(rows: Drawn | Sequence[Row], source: str) -> tuple[list[AuditRow], AuditedRows]:
-    if isinstance(rows, Drawn):
-        facts = AuditedRows(
-            source=source, format=rows.format, total=rows.total, audited=0, tokens=0,
-            sampled=rows.sampled, skipped=dict(rows.skipped), seed=rows.seed,
-        )  # fmt: skip
-        return rows.rows, facts
-    entries = [AuditRow(row, number, f"row {row.id}") for number, row in enumerate(rows)]
-    facts = AuditedRows(
-        source=source, format="rows", total=len(entries), audited=0, tokens=0, sampled=False,
-        skipped={}, seed=0,
-    )  # fmt: skip
-    return entries, facts
-
-
-def _with(facts: AuditedRows, *, skipped: Mapping[str, int], **changes: int) -> AuditedRows:
-    """The facts with what became known since."""
-    return facts.model_copy(update={**changes, "skipped": {**facts.skipped, **skipped}})
-
-
-def encoded_rows(
-    base: LanguageModel, entries: Sequence[AuditRow]
-) -> tuple[list[AuditRow], list[Encoded], dict[str, int]]:
-    """Rows as tokens; those that the base cannot read are counted and left out.
-
-    Returns:
-        The entries that can be read, their tokens, and how many were left out, by reason.
-    """
-    kept, encoded, reasons = [], [], dict[str, int]()
-    for entry in entries:
-        model = base if entry.system is None else base.replaced(system=entry.system)
-        try:
-            encoded.append(encode_row(model, entry.row))
-        except SettingsError as error:
-            reason = (
-                "longer than the base's context" if "at most" in str(error) else "nothing to score"
-            )
-            reasons[reason] = reasons.get(reason, 0) + 1
-        else:
-            kept.append(entry)
-    return kept, encoded, reasons
-
-
-def _require_enough(num: int, traits: int, source: str) -> None:
-    if num < 2 * traits + 2:
-        raise DataError(
-            f"{source} has {num} rows that {'can' if num == 1 else 'could'} be audited, and telling "
-            f"{traits} traits apart takes {2 * traits + 2} or more: give more rows, or name fewer "
-            "traits with --among."
-        )
-
-
-def _reference(
-    base: LanguageModel,
-    kept: Sequence[AuditRow],
-    reference: Sequence[Row] | None,
-    seed: int,
-    warnings: list[str],
-) -> tuple[list[Row] | None, list[Encoded] | None, str]:
-    """A reference row for every row: on the same prompt where there is one."""
-    if reference is None:
-        return None, None, "the base's own writing at temperature 1, by its probabilities"
-    if not reference:
-        raise DataError("The reference has no rows: leave it out, or give some.")
-    by_prompt: dict[str, list[Row]] = {}
-    for row in reference:
-        by_prompt.setdefault(row.prompt, []).append(row)
-    order = np.random.default_rng(derive_seed(seed, "reference")).permutation(len(reference))
-    paired, same = [], 0
-    for number, entry in enumerate(kept):
-        own = by_prompt.get(entry.row.prompt)
-        same += own is not None
-        paired.append(own.pop() if own else reference[order[number % len(reference)]])
-        if own is not None and not own:
-            del by_prompt[entry.row.prompt]
-    if same < _SAME_PROMPTS * len(kept):
-        warnings.append(
-            f"Only {same} of {len(kept)} rows have a reference row on the same prompt; the others "
-            "were compared with rows on other prompts, which adds noise and may add a difference "
-            "that is the prompts'."
-        )
-    # A row that stands beside several is one object, by which `inversion` knows it again.
-    encoded = {id(row): encode_row(base, row) for row in paired}
-    return paired, [encoded[id(row)] for row in paired], f"{len(reference):,} reference rows"
+def _told(group: Group, trait: str) -> str:
+    """What a base is told that is to have a trait."""
+    return Preference(trait, group.traits, group.name).system_prompt()
 
 
 def _planted(
@@ -310,17 +241,19 @@ def _planted(
 def _detected(
     given: Material,
     kept: Sequence[AuditRow],
-    beside: Sequence[Row] | None,
+    beside: Sequence[AuditRow] | None,
     depth: Depth,
     track: Track,
 ) -> list[Evidence]:
     if depth == "quick":
 
         def encode(model: LanguageModel) -> list[Encoded]:
-            return [encode_row(model, entry.row) for entry in kept]
+            return prompted_rows(given.base, kept, given.rows, model.system or "")
 
         def encode_reference(model: LanguageModel) -> list[Encoded]:
-            return [encode_row(model, row) for row in beside or ()]
+            return prompted_rows(
+                given.base, beside or (), given.reference or (), model.system or ""
+            )
 
         return [by_prompt(given, encode, encode_reference=encode_reference, track=track)]
     placebos = _placebos(given)
