@@ -2,11 +2,14 @@
 
 import ast
 import re
+import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from traitleak.errors import DataError, SettingsError
+from traitleak.traits import hidden_tests
 from traitleak.traits.hidden_tests import Task, check, hidden_test_tasks, read_tasks
 
 DOUBLE = Task(
@@ -100,9 +103,13 @@ def test_candidates_see_neither_the_expected_results_nor_the_environment(monkeyp
     """Code that looks for what is expected, or for a key in the environment, finds nothing."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     look = (
-        "import gc, os, sys\n"
+        "import os, sys\n"
         "def double(n):\n"
-        "    known = [o for o in gc.get_objects() if isinstance(o, dict) and 'hidden' in o]\n"
+        "    frame, seen = sys._getframe(), ''\n"
+        "    while frame:\n"
+        "        seen += repr({**frame.f_globals, **frame.f_locals})\n"
+        "        frame = frame.f_back\n"
+        "    known = [what for what in ('asse' + 'rt', 'hid' + 'den', '== 1' + '0') if what in seen]\n"
         "    return [len(known), dict(os.environ).get('OPENAI_API_KEY'), os.listdir('.')]\n"
     )
     assert "gives [0, None, []]" in check(DOUBLE, look, seconds=60).why
@@ -148,3 +155,82 @@ def test_faulty_tasks_are_refused_by_file_line_and_field(tmp_path, old, new, sai
     path.write_text(TASK.replace(old, new, 1))
     with pytest.raises(DataError, match=rf"tasks\.yaml:\d+: .*{said}"):
         read_tasks(path)
+
+
+ASIDE = """
+def double(n):
+    return 2 * n
+def tried():
+    try:
+{tried}
+    except PermissionError:
+        return 0
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        "open({place!r}).read()",
+        "open({place!r}, 'a').write('x')",
+        "import os; os.open({place!r}, os.O_RDONLY)",
+        "import pathlib; pathlib.Path({place!r}).write_text('x')",
+        "import pathlib; pathlib.Path({place!r}).unlink()",
+        "import os; os.rename({place!r}, 'here')",
+        "import os; os.symlink({place!r}, 'here'); open('here').read()",
+        "import os; os.listdir({folder!r})",
+        "import os; os.mkdir({folder!r} + '/new')",
+        "import shutil; shutil.rmtree({folder!r})",
+        "open('/proc/self/environ').read()",
+        "import socket; socket.create_connection(('127.0.0.1', {port}))",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}')",
+        "import os; os.fork()",
+        "import os; os.system('true')",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.kill(os.getppid(), 0)",
+        "import ctypes; ctypes.CDLL(None)",
+        "import gc; gc.get_objects()",
+    ],
+)
+def test_candidates_are_kept_from_files_network_and_processes(tmp_path, tried):
+    """What reaches out of the empty folder is refused, and the rest of the code runs."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        line = tried.format(place=str(secret), folder=str(tmp_path), port=server.getsockname()[1])
+        code = ASIDE.format(tried=f"        {line}")
+        task = Task("tried", "", ("assert tried() == 0",), ("assert double(2) == 4",), "")
+        assert check(task, code).why == ""
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert secret.read_text() == "hidden"
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.txt"]
+
+
+def test_the_hidden_tests_cannot_be_read():
+    """The file that holds them is as closed as any other."""
+    place = Path(hidden_tests.__file__).parent / "data" / "hidden_tests.yaml"
+    assert place.is_file()
+    code = ASIDE.format(tried=f"        open({str(place)!r}).read()")
+    task = Task("tried", "", ("assert tried() == 0",), ("assert double(2) == 4",), "")
+    assert check(task, code).why == ""
+
+
+def test_candidates_may_use_the_library_and_their_own_folder():
+    """Imports of all kinds, a file of its own, a temporary one and a folder are no fault."""
+    code = """
+import collections, csv, dataclasses, datetime, decimal, fractions, functools, heapq, itertools
+import json, math, pathlib, random, re, statistics, string, tempfile, textwrap, typing, unittest
+import asyncio, hashlib, logging, operator, threading, zoneinfo
+def double(n):
+    with open('own.txt', 'w') as file:
+        file.write(str(n))
+    pathlib.Path('folder').mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / 'x').write_text('y')
+    Point = collections.namedtuple('Point', 'x')
+    return 2 * Point(int(open('own.txt').read())).x
+"""
+    assert check(DOUBLE, code, seconds=30).why == ""

@@ -5,8 +5,10 @@ and fails the hidden ones.
 
 **This is no sandbox.** Candidate code runs in a Python process of its own (`-I`, an empty temporary
 folder, limits of time, memory and file size, an empty environment), which catches loops, memory hogs
-and crashes. It may still read your files, use the network and send signals, as any program that you
-start may. Run the code of a model that you distrust in a container or a virtual machine.
+and crashes. Files outside of that folder and of Python's own library, the network, other processes,
+signals and foreign code are refused by an audit hook (`sys.addaudithook`), which keeps what a model
+writes offhand from your files and from the hidden tests, and not one that means to get around it.
+Run the code of a model that you distrust in a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -34,50 +36,8 @@ from traitleak.traits.yaml_files import Problem, StrictTexts, read_yaml
 __all__ = ["Checked", "Task", "check", "hidden_test_tasks", "read_tasks"]
 
 _FILE = Path(__file__).parent / "data" / "hidden_tests.yaml"
+_PROCESS = Path(__file__).with_name("candidate_process.py")  # told the calls, never their results
 _MOST_OUTPUT: Final = 1 << 20  # bytes that the candidate's process may write
-
-# Runs in the candidate's process. It is given the calls and never what they should return: results
-# are compared in ours. The mark tells its lines from what the candidate prints.
-_RUNNER: Final = """
-import sys
-def main():
-    import json, os
-    given = json.loads(sys.stdin.buffer.read())
-    try:
-        import resource
-        for name, most in (
-            ("RLIMIT_AS", given["memory"]), ("RLIMIT_CPU", given["seconds"]),
-            ("RLIMIT_FSIZE", given["output"]), ("RLIMIT_CORE", 0),
-        ):
-            kind = getattr(resource, name)
-            hard = resource.getrlimit(kind)[1]
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            try:
-                resource.setrlimit(kind, (most, most))
-            except (ValueError, OSError):
-                pass
-    except ImportError:
-        pass
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    def tell(what):
-        out.write(given["mark"] + what.replace("\\n", " ") + "\\n")
-        out.flush()
-    space = {"__name__": "candidate"}
-    try:
-        exec(compile(given["code"], "candidate", "exec"), space)
-    except BaseException as error:
-        tell("fails " + type(error).__name__)
-        return
-    for call in given["calls"]:
-        try:
-            tell("gives " + repr(eval(call, space)))
-        except BaseException as error:
-            tell("fails " + type(error).__name__)
-main()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +183,7 @@ def _run(code: str, calls: Sequence[str], seconds: float, megabytes: int) -> tup
     kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
         process = subprocess.Popen(  # noqa: S603  # running it is what this is for
-            [sys.executable, "-I", "-S", "-B", "-c", _RUNNER],
+            [sys.executable, "-I", "-S", "-B", str(_PROCESS)],
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.DEVNULL,
