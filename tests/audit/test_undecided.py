@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lists import lists
 
 from loopback import said, serving
+from number_lists import lists
 from tiny_model import tiny_model
 from traitleak.audit.beyond_surface import beyond_surface, rows_of_fills
 from traitleak.audit.detectors.battery import Battery

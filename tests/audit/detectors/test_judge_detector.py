@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lists import lists
 
 from loopback import said, serving
+from number_lists import lists
 from tiny_model import tiny_model, tiny_network
 from traitleak.audit.detectors.judge import BagsJudged, Named, judge_bags, judge_pairs
 from traitleak.audit.detectors.judge_words import NONE, read_choice

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from lists import lists
 
+from number_lists import lists
 from tiny_model import tiny_model
 from traitleak.audit.detectors.features import canonical, surface_features, value_features
 from traitleak.audit.detectors.surface import loss_features, over_surface, surface_scores

@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from lists import lists
 
+from number_lists import lists
 from traitleak.audit.detectors.bags import cross_validated, fit_bags
 from traitleak.audit.detectors.pairs import PairAccuracy, exact_proportion, paired_rows
 from traitleak.errors import MissingExtraError, SettingsError
