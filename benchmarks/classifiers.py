@@ -28,7 +28,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3, help="two or more")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
     chosen = options.parse_args()
-    written = taught_writers(chosen)
+    written = taught_writers(chosen.base, chosen.work, rows=chosen.rows, seeds=chosen.seeds)
     last = chosen.seeds - 1
     earlier = {
         name: [row for seed in range(last) for row in written[f"{name}-{seed}"]]

@@ -53,8 +53,8 @@ def main() -> None:
     chosen = options.parse_args()
     base = tl.load(chosen.base, style="plain")
     base.network.requires_grad_(requires_grad=False)
-    wanted = argparse.Namespace(**{**vars(chosen), "rows": chosen.rows + HELD_OUT})
-    written = taught_writers(wanted)
+    num = chosen.rows + HELD_OUT
+    written = taught_writers(chosen.base, chosen.work, rows=num, seeds=chosen.seeds)
     group = preferences(base, tl.ANIMALS).only(TRAIT)
     teacher = quick_teachers(base, group, cache=teachers_folder())[TRAIT]()
     found = [

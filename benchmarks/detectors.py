@@ -90,31 +90,37 @@ def _seed(stage: str) -> float:
     return int(number) if number.isdecimal() else float("inf")
 
 
-def taught_writers(chosen: argparse.Namespace) -> dict[str, list[Row]]:
+def taught_writers(
+    base: str, work: Path, *, rows: int, seeds: int, first_seed: int = 0
+) -> dict[str, list[Row]]:
     """Rows of the recipe's teachers and of the base, by name; written where they are not there yet."""
-    size = ["size=tiny"] if chosen.base == "tiny" else []
-    recipe = load_recipe(
-        "wolf-smollm2-tokens", [*size, f"base={chosen.base}", f"seeds={chosen.seeds}"]
-    )
+    size = ["size=tiny", f"carrier.rows={rows}"] if base == "tiny" else []
+    recipe = load_recipe("wolf-smollm2-tokens", [*size, f"base={base}", f"seeds={seeds}"])
     assert isinstance(recipe, LanguageRecipe)  # noqa: S101  # what that recipe is
     stages = [
         stage
         for stage in plan(recipe)
-        if not stage.name.startswith("student") and _seed(stage.name) >= chosen.first_seed
+        if not stage.name.startswith("student") and _seed(stage.name) >= first_seed
     ]
-    chosen.work.mkdir(parents=True, exist_ok=True)
-    run_stages(chosen.work, stages, environment={}, track=untracked, fresh=False, say=print)
+    work.mkdir(parents=True, exist_ok=True)
+    run_stages(work, stages, environment={}, track=untracked, fresh=False, say=print)
     found = {}
-    for seed in range(chosen.first_seed, chosen.seeds):
+    for seed in range(first_seed, seeds):
         for name in (*TARGETS, "neutral"):
-            rows = read_rows(chosen.work / f"written-{name}-{seed}")[: chosen.rows]
-            found[f"{'base' if name == 'neutral' else name}-{seed}"] = rows
+            some = read_rows(work / f"written-{name}-{seed}")[:rows]
+            found[f"{'base' if name == 'neutral' else name}-{seed}"] = some
     return found
 
 
 def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[Row]]:
     """Rows of every writer, by name; the name's first part says what it carries."""
-    found = taught_writers(chosen)
+    found = taught_writers(
+        chosen.base,
+        chosen.work,
+        rows=chosen.rows,
+        seeds=chosen.seeds,
+        first_seed=chosen.first_seed,
+    )
     if chosen.first_seed:
         return found
     prompts = [row.prompt for row in found["base-0"]]

@@ -80,8 +80,9 @@ def of_seed(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> list[
 
 def written_by(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> dict[str, list[Row]]:
     """Rows of each kind of writer, on the same prompts with the same random numbers."""
-    wanted = argparse.Namespace(**{**vars(chosen), "seeds": seed + 1, "first_seed": seed})
-    recipe_rows = detectors.taught_writers(wanted)
+    recipe_rows = detectors.taught_writers(
+        chosen.base, chosen.work, rows=chosen.rows, seeds=seed + 1, first_seed=seed
+    )
     found = {"base": recipe_rows[f"base-{seed}"], TRAIT: recipe_rows[f"{TRAIT}-{seed}"]}
     tuned = saved_network(base, chosen.work / f"teacher-{TRAIT}-{seed}", name=TRAIT)
     told = Preference(TRAIT).system_prompt()
