@@ -122,6 +122,17 @@ def test_looks_tell_conditions_apart():
     assert styles(results.model_copy(update={"curves": []})) == looks
 
 
+def test_sixteen_controls_look_different():
+    """Colours, then hollow markers, then another shape: ten targets are told apart."""
+    results = crowded_results()
+    control = next(c for c in results.conditions if c.role == "control")
+    many = [control.model_copy(update={"name": str(n), "label": str(n)}) for n in range(16)]
+    looks = styles(results.model_copy(update={"conditions": many}))
+
+    assert len({looks[one.name] for one in many}) == 16
+    assert {looks[one.name].marker for one in many} == {"square", "diamond"}
+
+
 def test_strips_put_every_replicate_at_its_value():
     """Dots, mean, interval and published value stand where the axis says."""
     results = digits_results()

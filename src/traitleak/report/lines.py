@@ -166,7 +166,7 @@ def _lines(tracks: Sequence[_Track], frame: _Frame) -> Lines:
     return Lines(
         lines=sorted(lines, key=lambda line: line.top),
         # Dashed references on top: what they lie upon shows through.
-        drawn=sorted(lines, key=lambda line: line.style.marker == "triangle"),
+        drawn=sorted(lines, key=lambda line: line.style.colour.startswith("reference")),
         x_ticks=x_axis.labels,
         y_ticks=[(round(100 - place, 2), text) for place, text in y_axis.labels],
         zero=None if zero is None else round(100 - zero, 2),

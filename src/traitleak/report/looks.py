@@ -9,14 +9,19 @@ from traitleak.results import BarSeries, Condition, Curve, MatrixRow, Results, R
 
 __all__ = ["Style", "styles"]
 
-_SHAPES: dict[Role, str] = {"effect": "circle", "control": "square", "reference": "triangle"}
+# A role's own shape, and one like it where its looks run out.
+_SHAPES: dict[Role, tuple[str, str]] = {
+    "effect": ("circle", "hexagon"),
+    "control": ("square", "diamond"),
+    "reference": ("triangle", "wedge"),
+}
 # References are never drawn through, so that a line they lie upon shows in their gaps.
 _DASHES: dict[Role, tuple[str, ...]] = {
     "effect": ("", "8 4", "2 3", "10 3 2 3"),
     "control": ("", "8 4", "2 3", "10 3 2 3"),
     "reference": ("6 4", "2 3", "10 3 2 3", "14 4"),
 }
-_SHADES = 4  # colours a role has; then hollow markers
+_SHADES = 4  # colours a role has; then hollow markers, then the other shape
 
 
 class Style(NamedTuple):
@@ -31,7 +36,7 @@ class Style(NamedTuple):
 def styles(results: Results) -> dict[str, Style]:
     """A look for every condition, curve, series and row of a matrix, by name.
 
-    Names that stand together get different looks, up to eight a role.
+    Names that stand together get different looks, up to sixteen a role.
     """
     together: list[Sequence[Condition | Curve | SweepSeries | MatrixRow | BarSeries]] = [
         results.conditions,
@@ -45,17 +50,17 @@ def styles(results: Results) -> dict[str, Style]:
         taken = [found[item.name] for item in items if item.name in found]
         for item in items:
             if item.name not in found:
-                looks = [_style(item.role, nth) for nth in range(2 * _SHADES)]
+                looks = [_style(item.role, nth) for nth in range(4 * _SHADES)]
                 found[item.name] = min(looks, key=taken.count)
                 taken.append(found[item.name])
     return found
 
 
 def _style(role: Role, nth: int) -> Style:
-    shade = nth % _SHADES
+    tier, shade = divmod(nth, _SHADES)
     return Style(
         colour=f"{role}-{shade + 1}",
-        marker=_SHAPES[role],
-        hollow=nth >= _SHADES,
+        marker=_SHAPES[role][tier // 2],
+        hollow=tier % 2 == 1,
         dash=_DASHES[role][shade],
     )
