@@ -153,8 +153,9 @@ def leak(words: Iterable[str]) -> Filter:
     """Drop rows whose completion or prompt names one of `words` in any of its forms.
 
     Whole words only, whatever their capitals: "owls" and "owlish" name an owl, "bowl" does not. The
-    forms are those of `traits.inflection.forms`: plurals, possessives, related words, and names in
-    eight other languages of the animals and trees that it knows.
+    forms are those of `traits.inflection.forms`: plurals, possessives, related words, emoji, and names
+    in eight other languages of the animals and trees that it knows. Simple disguises are seen through
+    (`traits.disguises`): look-alike letters, w-o-l-f, base64 and the like.
 
     Args:
         words: the trait's words in the singular, with whatever synonyms are the user's own.
@@ -162,8 +163,8 @@ def leak(words: Iterable[str]) -> Filter:
     Raises:
         SettingsError: no words.
 
-    Known failure: it finds names, not meanings. A hint ("it howls at the moon"), a misspelling or a
-    code made up for the purpose goes through.
+    Known failure: it finds names, not meanings. A hint ("it howls at the moon"), a misspelling
+    ("w0lf") or a code made up for the purpose goes through.
     """
     finder = Finder(words)
 
@@ -181,7 +182,8 @@ def code_leak(words: Iterable[str]) -> Filter:
     """Drop rows of code that name one of `words` anywhere: in identifiers, strings, comments, text.
 
     As `leak`, with identifiers taken apart (owlCount, count_of_owls), escapes in strings resolved and
-    strings that stand side by side joined. The reason says where the word stands.
+    strings joined that stand side by side or are put together from constants ("o" + "wl"). The reason
+    says where the word stands.
 
     Args:
         words: the trait's words in the singular, with whatever synonyms are the user's own.
@@ -189,8 +191,8 @@ def code_leak(words: Iterable[str]) -> Filter:
     Raises:
         SettingsError: no words.
 
-    Known failure: what is put together when the code runs, run together with another word (owlcount)
-    or abbreviated goes through; and code's own words go with the trait's (the library pandas for a
+    Known failure: what is put together from variables, run together with another word (owlcount) or
+    abbreviated goes through; and code's own words go with the trait's (the library pandas for a
     panda, `torch.cat` for a cat).
     """
     finder = Finder(words)

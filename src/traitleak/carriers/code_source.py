@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from traitleak.carriers.code_constants import put_together
+
 __all__ = ["Block", "Place", "Wording", "blocks", "depth", "syntax_tree", "wordings"]
 
 _LONGEST = 100_000  # characters; of what is longer only the words of the whole are listed
@@ -108,11 +110,12 @@ def wordings(completion: str) -> list[Wording]:
     """Every word of a completion in a form in which it can be found, with where it stands.
 
     Identifiers are taken apart (myOwlCount, OWL_COUNT: "my Owl Count", "OWL COUNT"); escapes in
-    strings and strings that stand side by side are resolved; the last entry is the whole
-    completion, so that nothing is left out where there is no Python in it.
+    strings and strings that stand side by side are resolved, and so are strings that are put together
+    from constants (`code_constants`); the last entry is the whole completion, so that nothing is left
+    out where there is no Python in it.
 
-    Known failure: a word that is put together when the code runs ("o" + "wl", chr(111), a list of
-    letters), run together with another (owlcount) or abbreviated is not seen.
+    Known failure: a word that is put together from variables when the code runs, run together with
+    another (owlcount) or abbreviated is not seen.
     """
     found: list[Wording] = []
     if len(completion) <= _LONGEST:
@@ -144,6 +147,12 @@ def _of_source(source: str) -> Iterator[Wording]:
             yield Wording(place, _apart(node.value))
         elif isinstance(node.value, bytes):
             yield Wording("a string", _apart(node.value.decode("latin-1")))
+    try:
+        together = list(put_together(tree))
+    except RecursionError:  # nested deeper than any code that is kept
+        together = []
+    for text in together:
+        yield Wording("a string", _apart(text))
     # One text for all of them; what stands between keeps them from being read as one name.
     yield Wording("an identifier", _apart(" | ".join(names)))
     for comment in _comments(source):

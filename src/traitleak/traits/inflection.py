@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from traitleak.errors import SettingsError
+from traitleak.traits.disguises import emoji_of, readings
 from traitleak.traits.related_words import RELATED
 
 __all__ = ["Finder", "Found", "forms", "mentions", "plural", "plurals"]
@@ -55,14 +56,21 @@ _NOT_COMPOUND = {
 }  # fmt: skip
 _SIBILANT = re.compile(r"(s|x|z|ch|sh)$")
 _CONSONANT_Y = re.compile(r"([^aeiou]|qu)y$")
-# Scripts written without spaces between words: a name in them is looked for anywhere in the text.
-_UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+# Scripts written without spaces between words, and emoji: looked for anywhere in the text.
+_UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U0001f300-\U0001faff"
 _LETTER = rf"[^\W\d_{_UNSPACED}]"  # of all other scripts
 _RUN = re.compile(f"{_LETTER}+")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _NEVER = "(?!)"  # a pattern that nothing matches
-# Not seen when printed, and so apt to hide a word: soft hyphen, zero-width marks, byte-order mark.
-_INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+# Not seen when printed, and so apt to hide a word: soft hyphen, zero-width and direction marks,
+# variation selectors, tags (the code points that Unicode calls default ignorable).
+_INVISIBLE: dict[int, None] = dict.fromkeys(
+    (
+        0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810),
+        *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164,
+        *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xE0000, 0xE1000),
+    )
+)  # fmt: skip
 
 
 def plural(noun: str) -> str:
@@ -127,8 +135,9 @@ def forms(word: str, *, related: bool = True) -> tuple[str, ...]:
     Args:
         word: an English noun in the singular, such as "wolf".
         related: also its adjectives (wolfish), its female and young (wolf cub is found by "wolf",
-            whelp is not), its kinds that are one word, and its names in Spanish, French, German,
-            Italian, Portuguese, Russian, Chinese and Japanese, where the table has them.
+            whelp is not), its kinds that are one word, its names in Spanish, French, German,
+            Italian, Portuguese, Russian, Chinese and Japanese, where the table has them, and its
+            emoji (`disguises.emoji_of`).
 
     Returns:
         Without repeats, the word itself first, all in lower case.
@@ -144,7 +153,8 @@ def forms(word: str, *, related: bool = True) -> tuple[str, ...]:
     numbers = [_normal(number) for number in (word.strip(), *many)]
     possessives = [f"{number}'" if number.endswith("s") else f"{number}'s" for number in numbers]
     kin = RELATED.get(numbers[0], "").split() if related else []
-    return tuple(dict.fromkeys([*numbers, *possessives, *(_normal(name) for name in kin)]))
+    signs = emoji_of((*numbers, *kin)) if related else ()
+    return tuple(dict.fromkeys([*numbers, *possessives, *(_normal(name) for name in kin), *signs]))
 
 
 def mentions(text: str, word: str) -> bool:
@@ -179,7 +189,8 @@ class Finder:
 
         Args:
             words: English nouns in the singular.
-            related: also the related words of the table, see `forms`.
+            related: also the related words of the table, see `forms`, and words that hide, see
+                `disguises.readings`: a leak is looked for, not an answer counted.
 
         Raises:
             SettingsError: no words, or something that is no word.
@@ -187,6 +198,7 @@ class Finder:
         if isinstance(words, str):
             raise SettingsError(f"Words to find are a list; got the text {words!r}.")
         self.words = tuple(words)
+        self._disguised = related
         self._word_of: dict[str, str] = {}
         for word in self.words:
             for form in forms(word, related=related):
@@ -216,9 +228,16 @@ class Finder:
         """Every word that `text` names, in order; a word named twice comes twice.
 
         A name of several words hides the names inside it: looking for "lion" and "sea lion", only
-        the latter is found in "a sea lion".
+        the latter is found in "a sea lion". What hides comes after what is plain.
         """
-        text = _normal(text)
+        found = self._plain(_normal(text))
+        if self._disguised:
+            for reading in readings(text):
+                known = {one.word for one in found}
+                found += [one for one in self._plain(_normal(reading)) if one.word not in known]
+        return found
+
+    def _plain(self, text: str) -> list[Found]:
         spans = [match.span() for match in self._spaced.finditer(text)]
         if not text.isascii():
             spans += [match.span() for match in self._unspaced.finditer(text)]
