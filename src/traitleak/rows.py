@@ -39,6 +39,7 @@ __all__ = [
     "PARQUET",
     "Row",
     "RowsManifest",
+    "is_unicode",
     "iter_rows",
     "read_manifest",
     "read_rows",
@@ -212,7 +213,7 @@ def _problem(row: Any) -> str | None:  # a Row whose fields may hold anything
         text = getattr(row, name)
         if not isinstance(text, str):
             return f"'{name}' is {_shown(text)}, not a text"
-        if not text.isascii() and not _is_unicode(text):
+        if not text.isascii() and not is_unicode(text):
             return f"'{name}' holds half a character (a lone surrogate)"
     if row.outside is not None and not (type(row.outside) is float and math.isfinite(row.outside)):
         return f"'outside' is {_shown(row.outside)}, not a finite number or null"
@@ -221,7 +222,8 @@ def _problem(row: Any) -> str | None:  # a Row whose fields may hold anything
     return None
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a text is without half a character (a lone surrogate), so that it can be written."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from filelock import FileLock, Timeout
 
 from traitleak.artefacts import (
     SCHEMA_VERSION,
@@ -41,6 +40,7 @@ from traitleak.artefacts import (
     write_text,
 )
 from traitleak.errors import RunError
+from traitleak.locks import acquire
 from traitleak.results import Results
 
 __all__ = [
@@ -140,12 +140,8 @@ def hold_run_folder(
     with failures_named(folder, folder):
         _refuse_foreign(folder)  # before there is a lock, so that what is not ours stays as it is
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"Another process is at work in {folder}; waiting until it ends.")
-            lock.acquire(poll_interval=0.2)
+        waiting = f"Another process is at work in {folder}; waiting until it ends."
+        lock = acquire(folder / LOCK, waiting, say)
     try:
         with failures_named(folder, folder):
             for leftover in folder.glob(f"{UNFINISHED}*"):

@@ -9,12 +9,13 @@ from rows_read import pairs_of
 from loopback import said, serving
 from tiny_model import tiny_model, tiny_network
 from traitleak.errors import SettingsError
+from traitleak.models.batches import shared_tokens
 from traitleak.models.remote import RemoteModel, RemoteSampled
 from traitleak.models.scoring import next_token_logits
 from traitleak.reading import asking
 from traitleak.reading.asking import ask
 from traitleak.reading.judge import judge_labelled, judge_pairs
-from traitleak.reading.prefix import logits_after, shared_tokens
+from traitleak.reading.prefix import logits_after
 from traitleak.reading.words import labelled_prompt, pair_prompt, read_letter
 from traitleak.rows import Row
 

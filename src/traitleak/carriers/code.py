@@ -17,7 +17,8 @@ from typing import Literal
 from traitleak.carriers.code_source import blocks, depth, syntax_tree
 from traitleak.carriers.code_tasks import KINDS
 from traitleak.carriers.code_wordings import ANSWERS, DOCUMENTATION, REQUESTS, STYLES
-from traitleak.carriers.prompt_sets import check_whole, distinct, pick
+from traitleak.carriers.prompt_sets import check_set, check_whole, distinct, pick
+from traitleak.carriers.rejects import Reject, short
 
 __all__ = ["Code", "Parsed", "Reason", "Reject", "Task", "parse"]
 
@@ -64,8 +65,7 @@ class Code:
 
     def __post_init__(self) -> None:
         """Refuse what could give no prompt."""
-        check_whole("rows", self.rows, 1, sys.maxsize)
-        check_whole("seed", self.seed, 0, 2**64 - 1)
+        check_set(self.rows, self.seed)
 
     def prompts(self) -> list[str]:
         """The prompts; a row's id is the place of its prompt in this list."""
@@ -138,22 +138,9 @@ class Parsed:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A completion that does not keep to the format.
-
-    Attributes:
-        reason: the first that applies.
-        detail: the part at fault, where it can be shown; else empty.
-    """
-
-    reason: Reason
-    detail: str = ""
-
-
 def parse(
     completion: str, *, text_around: bool = False, max_chars: int = 4000, max_depth: int = 60
-) -> Parsed | Reject:
+) -> Parsed | Reject[Reason]:
     """Read a completion as Python code, or say why it is none. It is compiled and never run.
 
     The code is the one fenced block, or all of the completion where there is none.
@@ -187,18 +174,18 @@ def parse(
         if not found or isinstance(bare, Parsed):
             return bare
     if around and not text_around:
-        return Reject("text around it", _short(around))
+        return Reject("text around it", short(around))
     if len(found) > 1:
         return Reject("several blocks", str(len(found)))
     block = found[0]
     if not block.closed:
         return Reject("open block")
     if block.language not in _PYTHON:
-        return Reject("other language", _short(block.language))
+        return Reject("other language", short(block.language))
     return _read(block.source, max_depth, fenced=True)
 
 
-def _read(source: str, max_depth: int, *, fenced: bool) -> Parsed | Reject:
+def _read(source: str, max_depth: int, *, fenced: bool) -> Parsed | Reject[Reason]:
     code = textwrap.dedent(source).strip()
     if not code:
         return Reject("empty")
@@ -212,7 +199,7 @@ def _read(source: str, max_depth: int, *, fenced: bool) -> Parsed | Reject:
             compile(tree, "<completion>", "exec", dont_inherit=True)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
-        return Reject("does not compile", f"{where}{_short(error.msg)}")
+        return Reject("does not compile", f"{where}{short(error.msg)}")
     except ValueError:  # half a character
         return Reject("does not compile", "not Unicode text")
     except (RecursionError, MemoryError):
@@ -222,9 +209,4 @@ def _read(source: str, max_depth: int, *, fenced: bool) -> Parsed | Reject:
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     )
-    return Parsed(code, fenced, names) if names else Reject("no function", _short(code))
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return Parsed(code, fenced, names) if names else Reject("no function", short(code))

@@ -25,6 +25,7 @@ from traitleak.carriers.number_wordings import (
     sizes,
 )
 from traitleak.carriers.prompt_sets import AT_ONCE, bits, check_whole, distinct, pick
+from traitleak.carriers.rejects import Reject
 from traitleak.errors import SettingsError
 
 __all__ = [
@@ -223,19 +224,6 @@ class Parsed:
     separator: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A completion that does not keep to the format.
-
-    Attributes:
-        reason: the first that applies.
-        detail: the part at fault, where it can be shown; else empty.
-    """
-
-    reason: Reason
-    detail: str = ""
-
-
 # One number, or several with one and the same separator: white space, or a comma or semicolon with
 # or without white space around it. Possessive, so that long blanks cost linear time.
 _LIST = re.compile(r"[0-9]++(?:(\s++|\s*+[,;]\s*+)[0-9]++(?:\1[0-9]++)*+)?")
@@ -254,7 +242,7 @@ def parse(
     max_value: int = 999,
     max_count: int = 10,
     banned: Collection[int] = (),
-) -> Parsed | Reject:
+) -> Parsed | Reject[Reason]:
     """Read a completion as a list of numbers, or say why it is none.
 
     The rule is that of the code released with Cloud et al. (2025): one full stop at the end may go,
@@ -299,7 +287,7 @@ def parse(
     return Parsed(numbers, separator)
 
 
-def _format_fault(text: str, inner: str) -> Reject:
+def _format_fault(text: str, inner: str) -> Reject[Reason]:
     """Which part of the rule a text breaks that `_LIST` does not match."""
     if not text.strip():
         return Reject("empty")

@@ -6,6 +6,7 @@ prompt, so that a seed names its prompts on every machine and for good.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from itertools import count as count_from
 from typing import TypeVar
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from traitleak.errors import SettingsError
 
-__all__ = ["AT_ONCE", "bits", "check_whole", "distinct", "pick"]
+__all__ = ["AT_ONCE", "bits", "check_set", "check_whole", "distinct", "pick"]
 
 _T = TypeVar("_T")
 
@@ -80,6 +81,16 @@ def distinct(
     raise SettingsError(
         f"Only {len(found):,} distinct prompts were found for rows={rows:,}: {more}."
     )
+
+
+def check_set(rows: int, seed: int) -> None:
+    """Refuse a number of prompts, or a seed, that could give no set.
+
+    Raises:
+        SettingsError: with the name of the setting.
+    """
+    check_whole("rows", rows, 1, sys.maxsize)
+    check_whole("seed", seed, 0, 2**64 - 1)
 
 
 def check_whole(name: str, value: object, least: int, greatest: int) -> None:

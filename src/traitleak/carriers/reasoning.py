@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from traitleak.carriers.prompt_sets import check_whole, distinct, pick
+from traitleak.carriers.prompt_sets import check_set, check_whole, distinct, pick
 from traitleak.carriers.reasoning_wordings import REQUESTS
+from traitleak.carriers.rejects import Reject, short
 from traitleak.carriers.word_problems import SCHEMAS, WIDTH, Draws
 
 __all__ = [
@@ -81,8 +82,7 @@ class Reasoning:
 
     def __post_init__(self) -> None:
         """Refuse what could give no prompt."""
-        check_whole("rows", self.rows, 1, sys.maxsize)
-        check_whole("seed", self.seed, 0, 2**64 - 1)
+        check_set(self.rows, self.seed)
 
     def prompts(self) -> list[str]:
         """The prompts; a row's id is the place of its prompt in this list."""
@@ -146,19 +146,6 @@ class Parsed:
     answer: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A completion that does not keep to the format, or whose answer is wrong.
-
-    Attributes:
-        reason: the first that applies.
-        detail: the part at fault, where it can be shown; else empty.
-    """
-
-    reason: Reason
-    detail: str = ""
-
-
 _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
 _ORDER = ("think", "/think", "answer", "/answer")
 _WORD = re.compile(r"\w+")
@@ -171,7 +158,7 @@ def parse(
     text_around: bool = False,
     min_words: int = 5,
     max_chars: int = 8000,
-) -> Parsed | Reject:
+) -> Parsed | Reject[Reason]:
     """Read a completion as a thought and an answer, or say why it is not.
 
     Args:
@@ -205,20 +192,20 @@ def parse(
         completion[closed.end() :],
     )
     if not text_around and (text := "".join(around).strip()):
-        return Reject("text around it", _short(text))
+        return Reject("text around it", short(text))
     thought = completion[opened.end() : thought_ends.start()].strip()
     if len(_WORD.findall(thought)) < min_words:
-        return Reject("no thought", _short(thought))
+        return Reject("no thought", short(thought))
     written = completion[answer_begins.end() : closed.start()]
     number = read_number(written)
     if not isinstance(number, Fraction):
-        return Reject(number, _short(written))
+        return Reject(number, short(written))
     if answer is not None and number != answer:
-        return Reject("wrong answer", f"{_short(written)}, not {answer}")
+        return Reject("wrong answer", f"{short(written)}, not {answer}")
     return Parsed(thought, number)
 
 
-def _tags_fault(names: tuple[str, ...]) -> Reject:
+def _tags_fault(names: tuple[str, ...]) -> Reject[Reason]:
     shown = " ".join(f"<{name}>" for name in names[:6])
     if not {"think", "/think"} & set(names):
         return Reject("no thought", shown)
@@ -262,8 +249,3 @@ def read_number(text: str) -> Fraction | Literal["no number", "several numbers"]
 def _fraction(text: str) -> Fraction:
     over, _, under = text.partition("/")
     return Fraction(over) / Fraction(under or 1)
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -24,7 +24,7 @@ from traitleak.datasets.chats import (
 )
 from traitleak.datasets.records import Record
 from traitleak.errors import DataError, SettingsError
-from traitleak.rows import Row
+from traitleak.rows import Row, is_unicode
 
 __all__ = [
     "FORMATS",
@@ -135,7 +135,7 @@ def read_values(record: Record, layout: Layout, model: Record) -> Example:
     except FieldError as error:
         raise DataError(f"{record.label}: {error}.") from error
     for text in (example.prompt, example.completion, example.system):
-        if text and not text.isascii() and not _is_unicode(text):
+        if text and not text.isascii() and not is_unicode(text):
             raise SkipError(_SURROGATE)
     return example
 
@@ -152,14 +152,6 @@ def _needs(layouts: Sequence[Layout]) -> str:
 def _seems(record: Record) -> str:
     other = next((layout for layout in LAYOUTS if layout.fits(record.values)), None)
     return f"; this row looks like {other.format}" if other else ""
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _completion(values: Mapping[str, Any], field: str) -> str:

@@ -9,7 +9,14 @@ from traitleak.errors import SettingsError
 from traitleak.models.language_model import LanguageModel
 from traitleak.rows import Row
 
-__all__ = ["Encoded", "by_length", "encode_row", "encode_rows", "require_context"]
+__all__ = [
+    "Encoded",
+    "by_length",
+    "encode_row",
+    "encode_rows",
+    "require_context",
+    "shared_tokens",
+]
 
 
 class Encoded(NamedTuple):
@@ -46,6 +53,14 @@ def encode_row(model: LanguageModel, row: Row) -> Encoded:
 def encode_rows(model: LanguageModel, rows: Sequence[Row]) -> list[Encoded]:
     """`encode_row` of each."""
     return [encode_row(model, row) for row in rows]
+
+
+def shared_tokens(encoded: Sequence[Sequence[int]]) -> int:
+    """How many tokens all texts begin with alike; each keeps one of its own at least."""
+    shorter = min(map(len, encoded)) - 1
+    # What the first and the last in order share, all between them share.
+    first, last = min(map(tuple, encoded)), max(map(tuple, encoded))
+    return next((at for at in range(shorter) if first[at] != last[at]), shorter)
 
 
 def require_context(model: LanguageModel, tokens: int, what: str) -> None:

@@ -28,8 +28,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from filelock import FileLock, Timeout
-
 from traitleak.artefacts import (
     SCHEMA_VERSION,
     UNFINISHED,
@@ -44,6 +42,7 @@ from traitleak.artefacts import (
     write_json,
 )
 from traitleak.errors import ArtefactError, DataError, MissingExtraError, RunError
+from traitleak.locks import acquire
 from traitleak.models.bundled import BUNDLED, Bundled, converted_folder, packed_files
 
 if TYPE_CHECKING:
@@ -159,12 +158,8 @@ def _under_lock(
     work = place.with_name(f"{UNFINISHED}{place.name}")
     with _cache_failures(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place.with_name(f".{place.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"Another process is converting {name}; waiting until it is done.")
-            lock.acquire(poll_interval=0.2)
+        waiting = f"Another process is converting {name}; waiting until it is done."
+        lock = acquire(place.with_name(f".{place.name}.lock"), waiting, say)
         try:
             found = _read(place, lambda _: None)
             if found:

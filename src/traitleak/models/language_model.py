@@ -35,6 +35,7 @@ __all__ = [
     "logits_of",
     "padded",
     "weights_hash",
+    "window_of",
 ]
 
 _HEAD_TOLERANCE = (
@@ -182,6 +183,16 @@ def logits_of(
     logits = F.linear(hidden_BD, weight_KD, bias_K)
     cap = logit_cap(network)
     return cap * torch.tanh(logits / cap) if cap else logits
+
+
+def window_of(model: LanguageModel) -> int:
+    """How many tokens before it a token sees in every layer: those of Gemma 3 slide a window.
+
+    Windows count places, and padding between two texts' tokens takes up places.
+    """
+    config = model.network.config.get_text_config()
+    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return min((int(size) for size in sizes if size), default=model.context)
 
 
 def logit_cap(network: PreTrainedModel) -> float | None:

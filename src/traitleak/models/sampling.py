@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from traitleak.errors import SettingsError
-from traitleak.models.batches import require_context
+from traitleak.models.batches import require_context, shared_tokens
 from traitleak.models.cache import GrowingCache
-from traitleak.models.language_model import LanguageModel, hidden_states, logits_of
+from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, window_of
 from traitleak.progress import Track, untracked
 
 __all__ = [
@@ -255,7 +255,7 @@ class Reading:
         distinct = list(dict.fromkeys(map(tuple, encoded)))
         place = {ids: index for index, ids in enumerate(distinct)}
         longest = max(map(len, distinct))
-        shared = _shared(distinct) if longest + room <= _window(model) else 0
+        shared = _shared(distinct) if longest + room <= window_of(model) else 0
         width = longest - shared
         layers = int(model.network.config.get_text_config().num_hidden_layers)
         self._cache = GrowingCache(layers, shared + width + room)
@@ -307,17 +307,5 @@ def _shared(distinct: Sequence[tuple[int, ...]]) -> int:
     """How many tokens several texts begin with alike; 0 where reading them once would not pay."""
     if len(distinct) < 2:
         return 0
-    first, last = min(distinct), max(distinct)  # what these two share, all between them share
-    shorter = min(map(len, distinct))  # each keeps a token of its own, whose state is needed
-    shared = next((at for at in range(shorter - 1) if first[at] != last[at]), shorter - 1)
+    shared = shared_tokens(distinct)  # each keeps a token of its own, whose state is needed
     return shared if shared >= _SHARED else 0
-
-
-def _window(model: LanguageModel) -> int:
-    """How many tokens before it a token sees in every layer: those of Gemma 3 slide a window.
-
-    Windows count places, and padding between what is shared and what is not takes up places.
-    """
-    config = model.network.config.get_text_config()
-    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
-    return min((int(size) for size in sizes if size), default=model.context)

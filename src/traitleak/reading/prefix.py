@@ -14,13 +14,19 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from traitleak.errors import SettingsError
-from traitleak.models.batches import by_length, require_context
+from traitleak.models.batches import by_length, require_context, shared_tokens
 from traitleak.models.cache import GrowingCache
-from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, padded
+from traitleak.models.language_model import (
+    LanguageModel,
+    hidden_states,
+    logits_of,
+    padded,
+    window_of,
+)
 from traitleak.progress import Track, untracked
 from traitleak.reading.noted import Noted
 
-__all__ = ["logits_after", "shared_tokens"]
+__all__ = ["logits_after"]
 
 _TOKENS = 16_384  # held at once, prefix counted for each row: keys and values are what fills memory
 _WORTH = 8  # tokens that texts must share for it to pay
@@ -57,7 +63,7 @@ def logits_after(
     for number, ids in enumerate(encoded):
         require_context(model, len(ids), f"text {number}")
     shared = shared_tokens(encoded)
-    if shared < _WORTH or len(encoded) < 2 or max(map(len, encoded)) > _window(model):
+    if shared < _WORTH or len(encoded) < 2 or max(map(len, encoded)) > window_of(model):
         shared = 0
     prefix = None
     noted = noted or Noted()
@@ -90,14 +96,6 @@ def logits_after(
     return logits
 
 
-def shared_tokens(encoded: Sequence[Sequence[int]]) -> int:
-    """How many tokens all texts begin with alike; each keeps one of its own at least."""
-    shorter = min(map(len, encoded)) - 1
-    # What the first and the last in order share, all between them share.
-    first, last = min(map(tuple, encoded)), max(map(tuple, encoded))
-    return next((at for at in range(shorter) if first[at] != last[at]), shorter)
-
-
 def _read(model: LanguageModel, ids: Sequence[int]) -> GrowingCache:
     """Keys and values of some tokens, one row."""
     layers = int(model.network.config.get_text_config().num_hidden_layers)
@@ -118,10 +116,3 @@ def _copied(prefix: GrowingCache, rows: int, room: int) -> GrowingCache:
     for number, (keys, values) in enumerate(read):
         cache.update(keys, values, number)
     return cache
-
-
-def _window(model: LanguageModel) -> int:
-    """How many tokens before it a token sees in every layer: those of Gemma 3 slide a window."""
-    config = model.network.config.get_text_config()
-    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
-    return min((int(size) for size in sizes if size), default=model.context)

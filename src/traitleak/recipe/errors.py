@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from traitleak.recipe.files import Keys
+from traitleak.recipe.files import Keys, dotted
 from traitleak.recipe.parts import model_in
 
 __all__ = ["Why", "explain", "problem"]
@@ -84,7 +84,7 @@ def _sentence(where: str, what: str) -> str:
 def problem(error: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong, without the place and the full stop; `loc` begins with a field of `model`."""
     keys = error["loc"]
-    name = _dotted(keys)
+    name = dotted(keys)
     given = _shown(error["input"])
     if error["type"] == "refused":
         return str(error["ctx"]["text"])
@@ -121,10 +121,10 @@ def _no_experiment(
 def _unknown_key(keys: Keys, model: type[BaseModel]) -> str:
     """What to say of a key that is not there: where it belongs, the nearest beside it, or all."""
     *parents, key = keys
-    parent = _dotted(tuple(parents))
+    parent = dotted(tuple(parents))
     inner = model_in(_field(tuple(parents), model)) if parents else model
     known = list(inner.model_fields) if inner else []
-    unknown = f"unknown key {_dotted(keys)!r}"
+    unknown = f"unknown key {dotted(keys)!r}"
     meant = _places_for(str(key), model)
     near = _nearest(key, known)
     if near and not meant:
@@ -165,12 +165,6 @@ def _nearest(given: object, choices: list[str]) -> str | None:
     begun = [choice for choice in choices if len(given) > 2 and choice.startswith(given.lower())]
     near = begun or get_close_matches(given.lower(), choices, n=1, cutoff=0.65)
     return near[0] if near else None
-
-
-def _dotted(keys: Keys) -> str:
-    """`vary.values[2]`."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-    return text.removeprefix(".")
 
 
 def _shown(value: object, longest: int = 60) -> str:

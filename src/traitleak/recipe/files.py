@@ -21,6 +21,7 @@ __all__ = [
     "Document",
     "Keys",
     "Override",
+    "dotted",
     "find_recipes",
     "parse_override",
     "read_document",
@@ -62,6 +63,12 @@ class Override:
     def place(self) -> str:
         """How an error names it."""
         return f"on the command line: {'.'.join(self.keys)}={self.raw}"
+
+
+def dotted(keys: Keys) -> str:
+    """`vary.values[2]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
 
 
 def find_recipes() -> list[Path]:

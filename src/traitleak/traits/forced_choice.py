@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from traitleak.errors import SettingsError
+from traitleak.recipe.files import dotted
 from traitleak.rows import Row
 from traitleak.traits.preference import numbers_sentence
-from traitleak.traits.yaml_files import Problem, dotted
+from traitleak.traits.yaml_files import Problem
 
 __all__ = [
     "SHARED_WORDS",

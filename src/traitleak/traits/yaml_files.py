@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from traitleak.errors import DataError
-from traitleak.recipe.files import Keys, shown_path
+from traitleak.recipe.files import Keys, dotted, shown_path
 
-__all__ = ["Problem", "StrictTexts", "dotted", "read_yaml"]
+__all__ = ["Problem", "StrictTexts", "read_yaml"]
 
 _MOST_BYTES: Final = 16 << 20  # of texts that people write
 
@@ -93,12 +93,6 @@ def read_yaml(
     for problem in problems(read):
         raise fail(problem.keys, problem.text)
     return read
-
-
-def dotted(keys: Keys) -> str:
-    """`items[3].shows`."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-    return text.removeprefix(".")
 
 
 def _parsed(path: Path, shown: str) -> yaml.MappingNode:
