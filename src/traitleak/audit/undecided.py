@@ -68,7 +68,6 @@ def inversion_part(
         )
         for t, (kind, trait) in enumerate(zip(kinds, traits, strict=True))
     ]
-    seeds, arms, updates = found.losses_SAU.shape
     part = InversionPart(
         gain=found.surplus,
         p=found.p,
@@ -80,14 +79,7 @@ def inversion_part(
         readings=sorted(readings, key=lambda one: (one.p, -one.z)),
         reference=found.reference,
         seconds=found.seconds,
-        settings={
-            "vectors": found.soft_SALD.shape[2],
-            "updates": updates,
-            "batch": found.batch,
-            "seeds": seeds,
-            "soft prompts a seed": arms,
-            "rows left out": found.left_out,
-        },
+        settings=found.fits,
     )
     return part, ""
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from traitleak.audit.detectors.judge import Judge
 from traitleak.environment import pick_device, pick_precision
 from traitleak.errors import SettingsError
 from traitleak.models.language_model import LanguageModel
@@ -30,9 +31,6 @@ from traitleak.reading.prefix import logits_after
 from traitleak.reading.words import LETTERS, read_letter
 
 __all__ = ["TEMPERATURE", "Asked", "Judge", "ask", "judge_named"]
-
-Judge = RemoteModel | LanguageModel
-"""A model behind a server, or one that is loaded."""
 
 TEMPERATURE = 0.0
 """At which judges behind servers are asked."""

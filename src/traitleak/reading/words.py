@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from traitleak.audit.detectors.judge_words import concluded
 from traitleak.models.remote import RemoteSampled
 from traitleak.rows import Row
 
@@ -20,8 +21,6 @@ Unread = Literal["", "declined", "cut off", "no letter"]
 """Why no letter was read."""
 
 _LONGEST = 2000  # characters of a completion that are shown
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
-_ANSWER = re.compile(r"\banswer\s*(?:is\b|:)", re.IGNORECASE)
 # The letter alone, with marks around it and a noun before it: "A.", "**B**", "Text A", "(writer B)".
 _LETTER = re.compile(
     r"\W*(?:(?:the\s+)?(?:text|writer|letter|option)\s+)?\W*([AB])\W*", re.IGNORECASE
@@ -85,12 +84,12 @@ def labelled_prompt(known: Sequence[tuple[Row, str]], asked: Row) -> str:
 def read_letter(said: RemoteSampled) -> tuple[str | None, Unread]:
     """The letter that an answer gives, and why there is none.
 
-    Thoughts in <think> tags do not count, and after "answer:" only what follows the last one does.
+    Of an answer only what it concludes counts: no thoughts, and nothing before the last "answer:".
     The article "A" of a sentence is no letter, and an answer that names both names none.
     """
     if said.refusal:
         return None, "declined"
-    text = _ANSWER.split(_THOUGHT.sub(" ", said.text))[-1]
+    text = concluded(said.text)
     alone = _LETTER.fullmatch(text.strip())
     named = {alone[1].upper()} if alone else {found.upper() for found in _NAMED.findall(text)}
     if len(named) == 1:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,10 +129,22 @@ class Inversion:
         return words_table(self.words)
 
     @property
+    def fits(self) -> dict[str, Any]:
+        """How the soft prompts were fitted, for a verdict's settings."""
+        seeds, arms, updates = self.losses_SAU.shape
+        return {
+            "vectors": self.soft_SALD.shape[2],
+            "updates": updates,
+            "batch": self.batch,
+            "seeds": seeds,
+            "soft prompts a seed": arms,
+            "rows left out": self.left_out,
+        }
+
+    @property
     def evidence(self) -> Evidence:
         """What it says of the panel's traits, as every detector says it."""
         num = len(self.group.traits)
-        seeds, arms, updates = self.losses_SAU.shape
         return Evidence(
             name="inversion",
             what="whether a soft prompt fitted to the rows, put before questions, names each trait",
@@ -142,12 +155,7 @@ class Inversion:
             dof=int(self.test.dof_T[:num].min()),
             seconds=self.seconds,
             settings={
-                "vectors": self.soft_SALD.shape[2],
-                "updates": updates,
-                "batch": self.batch,
-                "seeds": seeds,
-                "soft prompts a seed": arms,
-                "rows left out": self.left_out,
+                **self.fits,
                 "gain, nats a choice": self.gain.value,
                 "gain beyond the reference's, nats a choice": self.surplus.value,
                 "its interval": [self.surplus.low, self.surplus.high],

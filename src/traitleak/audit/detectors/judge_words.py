@@ -13,7 +13,17 @@ from traitleak.models.remote import RemoteSampled
 from traitleak.rows import Row
 from traitleak.traits.inflection import mentions, plural
 
-__all__ = ["FIRST", "NONE", "SECOND", "Why", "bag_prompt", "liking", "pair_prompt", "read_choice"]
+__all__ = [
+    "FIRST",
+    "NONE",
+    "SECOND",
+    "Why",
+    "bag_prompt",
+    "concluded",
+    "liking",
+    "pair_prompt",
+    "read_choice",
+]
 
 FIRST: Final = "first"
 SECOND: Final = "second"
@@ -104,16 +114,19 @@ def bag_prompt(
     return "\n".join(parts)
 
 
+def concluded(answer: str) -> str:
+    """An answer without thoughts in <think> tags; of "answer:" what follows the last one."""
+    return _ANSWER.split(_THOUGHT.sub(" ", answer))[-1]
+
+
 def read_choice(said: RemoteSampled, options: Sequence[str]) -> tuple[str | None, Why]:
     """Which option a judge named, as a whole word in the singular or plural; None for no one of them.
 
-    Thoughts in <think> tags do not count. After "answer:" only what follows the last one does. An
-    answer that names two options names none.
+    Of an answer only what it concludes counts (`concluded`). One that names two options names none.
     """
     if said.refusal:
         return None, "judge refuses"
-    text = _THOUGHT.sub(" ", said.text)
-    text = _ANSWER.split(text)[-1]
+    text = concluded(said.text)
     named = [option for option in options if mentions(text, option)]
     if len(named) == 1:
         return named[0], ""
