@@ -35,11 +35,13 @@ __all__ = [
     "new_folder",
     "no_room",
     "put_folder",
+    "put_text",
     "read_model",
     "record_file",
     "record_files",
     "refuse_newer",
     "remove",
+    "require_place",
     "write_json",
     "write_text",
 ]
@@ -187,6 +189,37 @@ def write_text(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def put_text(path: Path, text: str) -> None:
+    """Write text where a user said: whole or not at all in a file, at once into a device or a pipe.
+
+    A link stays one, and its target is written.
+    """
+    place = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    else:
+        write_text(place, text)
+
+
+def require_place(path: Path) -> None:
+    """See, before long work, that `put_text` can write there.
+
+    Raises:
+        RunError: it is a folder, or in none, or may not be written.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise RunError(f"{path} is a folder; name a file in it.")
+    if not place.parent.is_dir():
+        raise RunError(
+            f"{path} cannot be written: the folder {place.parent} is not there; make it first."
+        )
+    asked = place if path.exists() and not path.is_file() else place.parent
+    if asked == place.parent and not os.access(asked, os.W_OK):
+        raise RunError(f"{path} cannot be written: permission denied; name another place.")
 
 
 def write_json(path: Path, content: object) -> None:

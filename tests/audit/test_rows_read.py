@@ -1,9 +1,12 @@
 """How an audit reads rows: system prompts, rows that do not fit, references."""
 
+from dataclasses import replace
+
 import pytest
 
 from tiny_model import tiny_model
-from traitleak.audit.rows_read import encoded_rows, prompted_rows, reference_of, require_enough
+from traitleak.audit.enough import require_enough
+from traitleak.audit.rows_read import encoded_rows, prompted_rows, reference_of, unread_parts
 from traitleak.audit.run import audit_rows
 from traitleak.datasets import AuditRow, Drawn
 from traitleak.errors import DataError
@@ -116,3 +119,15 @@ def test_too_few_rows_are_one_sentence_with_the_reason(num, unread, said):
     assert said in str(caught.value)
     assert ("longer context" in str(caught.value)) == bool(unread)
     require_enough(10, 4, "rows.jsonl", unread)
+
+
+def test_what_is_left_out_of_chats_is_said():
+    """Earlier answers, which students may train on, are not audited."""
+    lost = {"earlier answers, read as part of the prompt": 3, "tool calls": 1}
+    drawn = replace(_drawn([entry(0, "1,", " 2")]), seen=40, lost=lost)
+
+    assert unread_parts(drawn) == [
+        "Parts of rows that are no prompt and no completion: earlier answers, read as part of the "
+        "prompt (3 of 40); tool calls (1 of 40)."
+    ]
+    assert unread_parts(_drawn([])) == unread_parts([Row(0, "1,", " 2")]) == []

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from traitleak.audit.enough import TOO_LONG
 from traitleak.audit.verdict import AuditedRows
 from traitleak.datasets import AuditRow, Drawn
 from traitleak.errors import DataError, SettingsError
@@ -24,11 +25,10 @@ __all__ = [
     "entries_of",
     "prompted_rows",
     "reference_of",
-    "require_enough",
+    "unread_parts",
 ]
 
 _SAME_PROMPTS = 0.9  # share of rows that must have a reference row on the same prompt
-_TOO_LONG = "longer than the base's context"
 
 
 def entries_of(rows: Drawn | Sequence[Row]) -> list[AuditRow]:
@@ -70,6 +70,14 @@ def audited_rows(
     return told.model_copy(update={**more, "skipped": {**rows.skipped, **unread}})
 
 
+def unread_parts(rows: Drawn | Sequence[Row]) -> list[str]:
+    """A sentence on what rows have beside prompts and last answers; none where that is nothing."""
+    if not isinstance(rows, Drawn) or not rows.lost:
+        return []
+    parts = "; ".join(f"{what} ({count:,} of {rows.seen:,})" for what, count in rows.lost.items())
+    return [f"Parts of rows that are no prompt and no completion: {parts}."]
+
+
 def encoded_rows(
     base: LanguageModel, entries: Sequence[AuditRow], *, systems: Sequence[str] = ()
 ) -> tuple[list[AuditRow], list[Encoded], dict[str, int]]:
@@ -91,7 +99,7 @@ def encoded_rows(
             if longest is not None:
                 encode_row(_after(base, entry.system, longest), entry.row)
         except SettingsError as error:
-            reason = _TOO_LONG if "at most" in str(error) else "nothing to score"
+            reason = TOO_LONG if "at most" in str(error) else "nothing to score"
             reasons[reason] = reasons.get(reason, 0) + 1
         else:
             kept.append(entry)
@@ -127,24 +135,6 @@ def _after(base: LanguageModel, *systems: str | None) -> LanguageModel:
     if own is None and not more:
         return base
     return base.replaced(system="\n\n".join(told))
-
-
-def require_enough(num: int, traits: int, source: str, unread: Mapping[str, int]) -> None:
-    """See that there are rows enough to tell so many traits apart.
-
-    Raises:
-        DataError: there are fewer; the text says how many could not be read, and why.
-    """
-    fewest = 2 * traits + 2
-    if num >= fewest:
-        return
-    why = "".join(f", beside {count:,} {reason}" for reason, count in sorted(unread.items()))
-    longer = "; take a base with a longer context" if unread.get(_TOO_LONG) else ""
-    rows = "1 row that can" if num == 1 else f"{num} rows that could"
-    raise DataError(
-        f"{source} has {rows} be audited{why}, and telling {traits} traits apart takes {fewest} or "
-        f"more: give more rows, or name fewer traits with --among{longer}."
-    )
 
 
 def reference_of(

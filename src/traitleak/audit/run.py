@@ -27,6 +27,7 @@ from traitleak.audit.detectors.evidence import (
 from traitleak.audit.detectors.influence import token_influence
 from traitleak.audit.detectors.judge import Judge
 from traitleak.audit.detectors.panel import Group, preferences
+from traitleak.audit.enough import require_enough
 from traitleak.audit.findings import findings_of, headline, overall
 from traitleak.audit.rows_read import (
     audited_rows,
@@ -34,7 +35,7 @@ from traitleak.audit.rows_read import (
     entries_of,
     prompted_rows,
     reference_of,
-    require_enough,
+    unread_parts,
 )
 from traitleak.audit.undecided import inversion_part, judged
 from traitleak.audit.verdict import (
@@ -151,7 +152,7 @@ def audit_rows(
         base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
     )
     evidence = _detected(given, kept, beside_rows, depth, track)
-    not_tested = [*_NOT_TESTED, *_left_out(depth)]
+    not_tested = [*_NOT_TESTED, *_left_out(depth), *unread_parts(rows)]
     students = inversion = read = None
     if depth == "deep":
         battery = make_battery(base, group)

@@ -24,16 +24,19 @@ from traitleak.cli.options import (
     Source,
     Style,
 )
-from traitleak.cli.shared import exit_codes
-from traitleak.errors import SettingsError
+from traitleak.cli.shared import exit_codes, tell
+from traitleak.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
     from traitleak.audit.detectors.judge import Judge
     from traitleak.audit.expected_time import Pace
+    from traitleak.audit.verdict import Verdict
     from traitleak.cli.models import Session
     from traitleak.models.language_model import LanguageModel
 
 __all__ = ["audit"]
+
+Output = Literal["text", "json", "markdown", "html", "junit", "sarif", "github"]
 
 _SIZE = 256  # rows of a sample
 _MOST = 1_000_000  # rows that are held at once
@@ -76,10 +79,7 @@ def audit(
         int | None, typer.Option(min=1, help="Read no further than this many rows.")
     ] = None,
     read_as: ReadAs = "auto",
-    output: Annotated[
-        Literal["text", "json", "markdown", "html", "junit", "sarif", "github"],
-        typer.Option("--format", help="Of the verdict."),
-    ] = "text",
+    output: Annotated[Output, typer.Option("--format", help="Of the verdict.")] = "text",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write it; else it is printed.")
     ] = None,
@@ -122,24 +122,30 @@ def audit(
 
         num = _rows_asked(size, minutes, depth)
 
+        from traitleak.artefacts import require_place
+        from traitleak.audit.enough import require_enough
         from traitleak.datasets import draw, open_dataset
+        from traitleak.traits.preference import ANIMALS
+
+        if out is not None:
+            require_place(out)
 
         # Before the slow imports and the model: the data may be wrong.
         drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
         beside = None
         if reference:
             draw(open_dataset(reference), 1)  # it may be wrong, too
-        words = tuple(word.strip() for word in among.split(",")) if among else None
+        traits = tuple(word.strip() for word in among.split(",")) if among else ANIMALS
+        if minutes is None:
+            require_enough(len(drawn.rows), len(traits), source, drawn.skipped)
         with shared.at_work("auditing", quiet=quiet) as session:
             from traitleak.audit.detectors.teacher_cache import teachers_folder
             from traitleak.audit.expected_time import audit_pace, expected_seconds
-            from traitleak.audit.report.formats import print_verdict, written
             from traitleak.audit.run import audit_rows
-            from traitleak.traits.preference import ANIMALS
 
             model = session.load(base, style=style, precision=precision, device=device)
             reader = _reader(session, judge, model, base, precision, device) if judge else None
-            rows, traits = [entry.row for entry in drawn.rows], words or ANIMALS
+            rows = [entry.row for entry in drawn.rows]
             if minutes is None:
                 seconds = expected_seconds(
                     model, rows, traits, depth, category=category, reference=bool(reference)
@@ -153,8 +159,8 @@ def audit(
                 drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
                 seconds = pace.seconds(len(drawn.rows))
             if reference:
-                found = draw(open_dataset(reference), max(num, 4096))
-                beside = [entry.row for entry in found.rows]
+                prompts = {entry.row.prompt for entry in drawn.rows}
+                beside = draw(open_dataset(reference), max(num, 4096), seed, first=prompts)
             more = " and the judge's time" if judge else ""
             session.say(
                 f"Auditing {len(drawn.rows):,} rows at depth {depth}: about {seconds / 60:.1f} "
@@ -175,20 +181,41 @@ def audit(
                 cache=teachers_folder(),
                 track=session.track,
             )
-        from traitleak.artefacts import write_text
-        from traitleak.terminal import stdout
-
-        if output == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(written(verdict, "markdown"))
-        if out is not None:
-            write_text(out, written(verdict, output))
-        elif output == "text":
-            print_verdict(stdout(), verdict)
-        else:
-            typer.echo(written(verdict, output), nl=False)
+        _hand_over(verdict, output, out, debug=debug)
         if verdict.exit_code:
             raise typer.Exit(verdict.exit_code)
+
+
+def _hand_over(verdict: Verdict, output: Output, out: Path | None, *, debug: bool) -> None:
+    """Write the verdict to its file, or print it; no failure to write it loses what it took to make.
+
+    Raises:
+        RunError: the file cannot be written; the verdict was printed in its place.
+    """
+    from traitleak.artefacts import put_text
+    from traitleak.audit.report.formats import print_verdict, written
+    from traitleak.terminal import stdout
+
+    if out is None and output == "text":
+        print_verdict(stdout(), verdict)
+    elif out is None:
+        typer.echo(written(verdict, output), nl=False)
+    else:
+        try:
+            put_text(out, written(verdict, output))
+        except OSError as error:
+            typer.echo(written(verdict, output), nl=False)
+            raise RunError(
+                f"{out} could not be written: {(error.strerror or str(error)).lower()}; the verdict was "
+                "printed in its place."
+            ) from error
+    if output == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(written(verdict, "markdown"))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            tell(f"The summary of the step could not be written to {summary}: {why}.", debug=debug)
 
 
 def _rows_asked(size: str, minutes: float | None, depth: str) -> int:
@@ -223,7 +250,9 @@ def _rows_in(pace: Pace, minutes: float, traits: int) -> int:
     Raises:
         SettingsError: fewer than an audit of so many traits takes.
     """
-    num, fewest = pace.rows(60 * minutes, _MOST), 2 * traits + 2
+    from traitleak.audit.enough import fewest_rows
+
+    num, fewest = pace.rows(60 * minutes, _MOST), fewest_rows(traits)
     if num < fewest:
         raise SettingsError(
             f"In {minutes:g} minutes {num} rows can be audited here, and {traits} traits take {fewest} "

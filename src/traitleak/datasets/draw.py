@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -45,7 +45,7 @@ class Drawn:
         return len(self.rows) < self.seen - sum(self.skipped.values())
 
 
-def draw(dataset: Dataset, size: int, seed: int = 0) -> Drawn:
+def draw(dataset: Dataset, size: int, seed: int = 0, *, first: Collection[str] = ()) -> Drawn:
     """Draw rows uniformly at random and without replacement; all of them where there are no more.
 
     Each row gets a key, a hash of seed and number, and the `size` smallest keys are kept (a reservoir
@@ -60,6 +60,8 @@ def draw(dataset: Dataset, size: int, seed: int = 0) -> Drawn:
         dataset: read once, to its end or to its limit.
         size: how many rows to draw.
         seed: a whole number from 0.
+        first: prompts whose rows are taken before all others, where the sample is a reference that
+            stands beside rows on these.
 
     Raises:
         SettingsError: a size below 1, or such a seed.
@@ -74,7 +76,7 @@ def draw(dataset: Dataset, size: int, seed: int = 0) -> Drawn:
         raise SettingsError(f"`size` is a whole number from 1; got {size!r}.")
     if type(seed) is not int or not 0 <= seed <= _MOST_SEED:
         raise SettingsError(f"`seed` is a whole number from 0 to 2^64 - 1; got {seed!r}.")
-    kept: list[tuple[int, int, AuditRow]] = []  # a heap; the largest key comes first
+    kept: list[tuple[bool, int, int, AuditRow]] = []  # a heap; the largest key comes first
     skipped: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     entries = dataset.entries()
@@ -85,10 +87,10 @@ def draw(dataset: Dataset, size: int, seed: int = 0) -> Drawn:
             skipped[entry.reason] += 1
             continue
         lost.update(entry.lost)
-        key = (-_key(seed, entry.number), -entry.number, entry)
+        key = (entry.row.prompt in first, -_key(seed, entry.number), -entry.number, entry)
         if len(kept) < size:
             heapq.heappush(kept, key)
-        elif key[:2] > kept[0][:2]:
+        elif key[:3] > kept[0][:3]:
             heapq.heapreplace(kept, key)
     if not kept:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(skipped.items()))
@@ -96,7 +98,7 @@ def draw(dataset: Dataset, size: int, seed: int = 0) -> Drawn:
             f"{dataset.source} holds no row that can be audited, of {seen} read ({reasons})."
         )
     return Drawn(
-        rows=sorted((row for _, _, row in kept), key=lambda row: row.number),
+        rows=sorted((row for *_, row in kept), key=lambda row: row.number),
         format=dataset.format,
         seed=seed,
         total=None if seen == dataset.limit and _goes_on(entries) else seen,
