@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from traitleak.clean import Amounts, Cleaned, TokenScores
     from traitleak.clean.in_order import Scorer
     from traitleak.cli.models import Session
+    from traitleak.datasets import Drawn
     from traitleak.models.language_model import LanguageModel
     from traitleak.rows import Row
     from traitleak.traits.preference import Preference
@@ -57,6 +58,8 @@ class Method(StrEnum):
 
 _OF_SCORES = {"relabel", "mask", "trim"}
 _OPTIONS = {"--share": _OF_SCORES, "--ratio": {"dilute"}, "--floor": {"threshold"}}
+_MOST = 10**9  # rows: all of them
+_SAID = {"skipped": "Rows left out", "lost": "Left out of rows"}
 _KEPT = "The same command goes on where it was."
 
 
@@ -149,9 +152,11 @@ def clean(
             require_verifiable(at_random=at_random, seeds=seeds)
 
         from traitleak.artefacts import new_folder, remove, write_json
-        from traitleak.datasets import open_dataset
+        from traitleak.datasets import draw, open_dataset
 
-        rows = [entry.row for entry in open_dataset(source, format=read_as)]
+        found = draw(open_dataset(source, format=read_as), _MOST)
+        rows = [entry.row for entry in found.rows]
+        left_out = _left_out(found)
         work, verified = None, None
         with (
             new_folder(out) as folder,
@@ -159,6 +164,7 @@ def clean(
         ):
             from traitleak.clean import Amounts, write_cleaned
             from traitleak.clean.in_order import BY_CHOICE, require_order
+            from traitleak.clean.readable import require_readable
 
             require_order(methods)
             if at_random and not BY_CHOICE & set(methods):
@@ -174,6 +180,7 @@ def clean(
             at_hand = _AtHand(session, rows, methods, amounts, wanted, seed)
             if base:
                 at_hand.base = session.load(base, style=style, precision=precision, device=device)
+                require_readable(at_hand.base, found.rows)
             if verify:
                 from traitleak.student import Training
 
@@ -199,7 +206,7 @@ def clean(
                 folder,
                 cleaned,
                 base=at_hand.base if cleaned.weights is not None else None,
-                manifest=_told(methods, wanted, amounts, at_random=at_random),
+                manifest=_told(methods, wanted, amounts, at_random=at_random) | left_out,
             )
             if verified is not None:
                 write_json(folder / "verified.json", verified.model_dump(mode="json"))
@@ -215,6 +222,7 @@ def clean(
                     "method": cleaned.method,
                     "counts": dict(cleaned.counts),
                     "steps": steps,
+                    **left_out,
                     **more,
                 }
             )
@@ -224,7 +232,10 @@ def clean(
         for step in cleaned.steps:
             counts = ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in step.counts.items())
             print_line(stdout(), f"{step.method}: {counts}")
-        print_line(stdout(), f"Rows: {out} ({record.rows:,} of {len(rows):,} before)")
+        for what, reasons in left_out.items():
+            told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
+            print_line(stdout(), f"{_SAID[what]}: {told}")
+        print_line(stdout(), f"Rows: {out} ({record.rows:,} of {found.seen:,} before)")
         if verified is not None:
             print_verified(stdout(), verified)
             print_line(stdout(), verified_sentence(verified, cleaned.method))
@@ -343,6 +354,14 @@ def _require_options(
             f"The cleaning {scored[0]} looks for a trait" if scored else "--verify measures a trait"
         )
         raise SettingsError(f"{what}: name it with --trait, such as --trait wolf.")
+
+
+def _left_out(found: Drawn) -> dict[str, dict[str, int]]:
+    """What of the data set is not in the rows that are cleaned, by reason; nothing where all is."""
+    prompted = sum(entry.system is not None for entry in found.rows)
+    lost = {**found.lost, **({"system prompts": prompted} if prompted else {})}
+    told = {"skipped": found.skipped, "lost": lost}
+    return {what: counts for what, counts in told.items() if counts}
 
 
 def _told(
