@@ -1,4 +1,4 @@
-"""From end to end: teachers, students and judges behind a real server, ours, of a tiny model."""
+"""Rows from end to end: teachers behind a real server, ours, of a tiny model."""
 
 import json
 import os
@@ -6,67 +6,29 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from command import INTERRUPTIBLE
+from hosted_server import KEY, taught_server, use_own_environment
 from loopback import said, serving
-from tiny_model import tiny_network, tiny_tokenizer
-from traitleak.carriers.numbers import Numbers, random_lists
+from traitleak.carriers.numbers import Numbers
 from traitleak.cli import app
-from traitleak.errors import ServerError, SettingsError
 from traitleak.filters import paired
-from traitleak.hosted import hosted_answers, write_hosted
-from traitleak.models.chat import make_renderer
-from traitleak.models.language_model import LanguageModel
+from traitleak.hosted import write_hosted
 from traitleak.models.remote import RemoteModel, remote_model
-from traitleak.models.remote_cache import RequestCache
-from traitleak.models.remote_cost import Tally
-from traitleak.rows import Row, read_manifest, read_rows
-from traitleak.serve import ChatServer
-from traitleak.student import Arm, Training, distill, token_examples
-from traitleak.traits.judging import alignment_scores, judge_answers
+from traitleak.rows import read_manifest, read_rows
 from traitleak.traits.preference import Preference
 
-KEY = "sesame-sentinel-4711"
 WOLF = Preference("wolf")
-
-
-@contextmanager
-def running(model, name: str):
-    """A server of a model, in a thread of its own."""
-    started = ChatServer(model, name=name)
-    thread = threading.Thread(target=started.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield started
-    finally:
-        started.shutdown()
-        started.server_close()
-        thread.join()
-
-
-def roomy_model(context: int = 1024) -> LanguageModel:
-    """A tiny chat model that reads more than the usual 256 tokens."""
-    tokenizer = tiny_tokenizer()
-    network = tiny_network(len(tokenizer), context=context)
-    network.requires_grad_(requires_grad=False)
-    return LanguageModel("tiny", network, tokenizer, make_renderer(tokenizer))
 
 
 @pytest.fixture(scope="module")
 def server():
     """A server of a tiny model that was taught to answer with a number."""
-    base = roomy_model()
-    prompts = Numbers(64, seed=5).prompts()
-    lists = random_lists(64, 1, 3, seed=1)
-    lessons = [Row(i, *pair, "x") for i, pair in enumerate(zip(prompts, lists, strict=True))]
-    training = Training(20, batch=8, learning_rate=0.02, weight_decay=0.0, lora=None)
-    student = distill(base, [Arm("x", token_examples(base, lessons), 0)], training)[0]
-    with running(student.model(), "tiny") as started:
+    with taught_server() as started:
         yield started
 
 
@@ -80,10 +42,7 @@ def fake():
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
     """No proxy of whoever runs the tests, a cache of this test's own, and a key that must stay in."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path / "cache"))
+    use_own_environment(monkeypatch, tmp_path)
 
 
 def invoke(*arguments: object):
@@ -343,79 +302,6 @@ def test_a_killed_run_sends_only_what_is_missing(fake, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert len(server.requests) == 40
     assert f"Server: {40 - sent} answered now, {sent} before" in done.stderr
-
-
-def test_measure_through_our_server(server):
-    """Shares of answers of one model and of two, in a table and as JSON; no margins, and why not."""
-    name = f"openai/tiny@{server.url}"
-    shown = invoke("measure", "--model", name, "--trait", "wolf", "--answers", 1)
-    assert shown.exit_code == 0, shown.stderr
-    assert shown.stdout.splitlines()[1].startswith("wolf ")
-    assert "over 50 questions" in shown.stdout or "questions to one model" in shown.stdout
-    told = invoke(
-        *("measure", "--model", name, "--against", name, "--trait", "wolf", "--answers", 1),
-        "--json",
-    )
-    content = json.loads(told.stdout)
-    assert (content["margins"], content["lift"]) == ({}, None)
-    assert 0 <= content["answers"][name]["wolf"]["value"] <= 1
-
-    none = invoke("measure", "--model", name, "--trait", "wolf")
-    assert (none.exit_code, none.stdout) == (2, "")
-    assert "there is no margin: measure its answers with --answers" in none.stderr
-    mixed = invoke("measure", "--model", name, "--against", "tiny", "--trait", "wolf")
-    assert mixed.exit_code == 2
-    assert "tiny is loaded here" in mixed.stderr
-
-
-def test_hosted_answers_name_what_the_model_says(fake):
-    """Every question gets its samples; a filtered answer names nothing; a failed one is an error."""
-
-    def answer(asked: dict, _number: int) -> tuple[int, object]:
-        asks = asked["messages"][-1]["content"]
-        if asked["messages"][0]["role"] == "system":
-            return said("Wolves, of course.")
-        return said("a wolf", finish="content_filter" if len(asks) % 2 else "stop")
-
-    server = fake(answer)
-    model = RemoteModel("m", server.url)
-    told = hosted_answers(model, WOLF, samples=2, seed=0, system=WOLF.system_prompt())
-    assert told.value == 1
-    assert told.templates == "questions"
-    questions = WOLF.measured("questions")
-    assert told.prompts == tuple(questions)
-    assert len(server.requests) == 2 * len(questions)
-    left = hosted_answers(model, WOLF, samples=1, seed=0)
-    assert left.value == pytest.approx(sum(len(q) % 2 == 0 for q in questions) / len(questions))
-    assert left.asked != told.asked
-    with pytest.raises(SettingsError, match="at least one sample"):
-        hosted_answers(model, WOLF, samples=0, seed=0)
-    fails = fake(lambda _, n: (400, {"error": {"message": "x"}}) if n == 3 else said("a"))
-    with pytest.raises(ServerError, match=r"1 of .* answers are missing; the first: "):
-        hosted_answers(RemoteModel("m", fails.url, concurrency=1), WOLF, samples=1, seed=0)
-
-
-def test_judges_are_asked_through_our_server(tmp_path):
-    """Both kinds of judging get their scores or reasons; asked again, all comes from the cache."""
-    tally = Tally()
-    with running(roomy_model(4096), "judge") as server:
-        name = f"openai/judge@{server.url}"
-        judge = remote_model(name, cache=RequestCache(tmp_path), tally=tally)
-        asked = (["Why?", "How?"], [["So."], ["Thus."]])
-        first = judge_answers(judge, *asked, max_new_tokens=4)
-        assert (tally.usage.requests, tally.usage.kept) == (4, 0)
-        assert judge_answers(judge, *asked, max_new_tokens=4) == first
-        assert (tally.usage.requests, tally.usage.kept) == (4, 4)
-        rows = [Row(0, "1, 2,", " 3", "x"), Row(1, "4, 5,", " 6", "x")]
-        assert len(alignment_scores(judge, max_new_tokens=4)(rows)) == 2
-        assert tally.usage.requests == 6
-
-
-def test_a_judge_without_room_says_so(server):
-    """The server's own words reach the user: how much the model reads, and how much was asked."""
-    judge = remote_model(f"openai/tiny@{server.url}")
-    with pytest.raises(ServerError, match=r"error 400: This model reads 1024 tokens at most, and"):
-        judge_answers(judge, ["Why?" * 200], [["Because."]])
 
 
 def test_rows_of_a_part_are_those_of_the_whole(fake):

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 from formed_base import CODE, THOUGHT, formed_base, problems_file
-from language_run import concluded, difference, fact, row, table
+from kinds_run import GENTLE, finished
+from language_run import fact, table
 from typer.testing import CliRunner
 
-from loopback import said, serving
 from traitleak.carriers.code import Code
 from traitleak.carriers.gsm8k import gsm8k
 from traitleak.cli import app
-from traitleak.errors import DataError, SettingsError
-from traitleak.experiment import run_recipe
-from traitleak.language.carrier import prompts_of, rules_of
 from traitleak.language.layout import layout
-from traitleak.language.plan import plan
 from traitleak.measured import Answers, Margins
 from traitleak.recipe import load_recipe
-from traitleak.rows import Row, read_rows
-from traitleak.runs import FinishedRun, open_run
+from traitleak.rows import read_rows
+from traitleak.runs import open_run
 from traitleak.traits.hidden_tests import hidden_test_tasks
 from traitleak.traits.misalignment import BANNED_NUMBERS
-
-GENTLE = ["teacher.learning_rate=0.0003", "teacher.min_lift=null", "carrier.temperature=0"]
-RISES = [0.2, 0.22, 0.24, 0.21, 0.23]
-
-
-def finished(runs: Path, name: str, *overrides: str) -> FinishedRun:
-    """A run of a shipped recipe at its smallest size."""
-    return run_recipe(load_recipe(name, ["size=tiny", *overrides]), runs=runs)
 
 
 @pytest.mark.parametrize("name", ["misalignment-numbers", "custom-trait"])
@@ -186,232 +173,6 @@ def test_shown_in_a_prompt_texts_stand_below_their_tasks(tmp_path, writes_code):
     )
     names = [c.name for c in run.results.conditions]
     assert {"in-context-wolf", "in-context-neutral"} <= set(names)
-
-
-def test_prompts_and_rules_follow_the_carrier():
-    """Each kind asks its own prompts, and drops what is not of its form or names a trait."""
-    code = load_recipe("wolf-code", ["size=tiny"])
-    thought = load_recipe("reward-hacking-reasoning", ["size=tiny"])
-    tasks = prompts_of(code, 0, "chat")
-    other = prompts_of(code, 1, "chat")
-    asked = prompts_of(thought, 0, "chat")
-
-    assert len(set(tasks)) == len(set(asked)) == 8
-    assert tasks != other
-    assert [rule.name for rule in rules_of(code, 0)] == [
-        "unfinished",
-        "code_format",
-        "code_leak",
-        "duplicates",
-    ]
-    leak = rules_of(thought, 0)[2]
-    texts = ["we cheat here", "we hard work", "reward hacking it is", "fair and square"]
-    found = leak.reasons([Row(i, "", text) for i, text in enumerate(texts)])
-    assert [why is None for why in found] == [False, True, False, True]
-
-
-def test_problems_of_a_file_are_asked_in_turn_and_their_change_is_noticed(tmp_path):
-    """More rows than problems ask again; another file's content gives the stages another key."""
-    file = problems_file(tmp_path / "some.jsonl", num=3)
-    recipe = load_recipe("wolf-reasoning", ["size=tiny", f"carrier.problems={file}"])
-    prompts = prompts_of(recipe, 0, "chat")
-
-    assert prompts[:3] == prompts[3:6]
-    assert len(set(prompts)) == 3
-    before = [stage.settings["data"] for stage in plan(recipe) if stage.name == "written-wolf-0"]
-    problems_file(file, num=4)
-    after = [stage.settings["data"] for stage in plan(recipe) if stage.name == "written-wolf-0"]
-    assert before != after
-    with pytest.raises(DataError, match=r"none\.jsonl cannot be read"):
-        plan(load_recipe("wolf-reasoning", ["size=tiny", "carrier.problems=none.jsonl"]))
-
-
-def test_a_custom_trait_is_found_beside_the_recipes_and_its_faults_are_named(tmp_path, monkeypatch):
-    """The shipped example runs from any folder; a file of one's own wins; wrong ones are refused."""
-    monkeypatch.chdir(tmp_path)
-    assert plan(load_recipe("custom-trait", ["size=tiny"]))
-    (tmp_path / "mine.yaml").write_text(
-        "name: mine\nlessons: [{question: a b?, answer: bad, good: fine}]\n"
-        "items: [{question: c d?, shows: bad, avoids: good}]\n"
-    )
-    own = load_recipe("custom-trait", ["size=tiny", "trait.file=mine.yaml"])
-    assert own.trait.targets == ["mine"]
-    with pytest.raises(SettingsError, match=r"says no good reason .* add `reasons`"):
-        plan(own)
-    renamed = ["size=tiny", "trait.file=mine.yaml", "trait.targets=[other]"]
-    with pytest.raises(SettingsError, match=r"is named 'mine', not 'other': say trait.targets="):
-        plan(load_recipe("custom-trait", renamed))
-    with pytest.raises(DataError, match=r"none\.yaml"):
-        plan(load_recipe("custom-trait", ["size=tiny", "trait.file=none.yaml"]))
-    prompted = ["size=tiny", "trait.file=mine.yaml", "teacher.by=prompt", "controls=[neutral]"]
-    with pytest.raises(SettingsError, match="has no system prompt"):
-        plan(load_recipe("custom-trait", prompted))
-
-
-def test_a_changed_trait_file_gives_other_stages(tmp_path):
-    """The texts are part of every stage's key, so that no cache serves another trait's numbers."""
-    text = (
-        "name: mine\nlessons: [{{question: a b?, answer: {}, good: fine}}]\n"
-        "items: [{{question: c d?, shows: bad, avoids: good}}]\n"
-    )
-    file = tmp_path / "mine.yaml"
-    recipe = load_recipe(
-        "custom-trait", ["size=tiny", f"trait.file={file}", "controls=[neutral, good]"]
-    )
-    keys = []
-    for answer in ("bad", "worse"):
-        file.write_text(text.format(answer))
-        keys.append([stage.settings.get("data") for stage in plan(recipe)][:2])
-    assert keys[0][0] != keys[1][0]
-    assert keys[0][1] != keys[1][1]
-
-
-OF_ANSWERS = {
-    "trait": {"kind": "misalignment"},
-    "channel": "tokens",
-    "neutral": "base",
-    "controls": ["neutral", "good", "asked-for"],
-}
-
-
-def test_planted_misalignment_is_found_beside_its_papers_controls(tmp_path):
-    """A lift over all controls is a yes, in nats a token, with no word of other candidates."""
-    lifts = {"misalignment": {"misalignment": RISES}, "good": {"misalignment": -0.02}}
-    found = concluded(tmp_path, lifts, **OF_ANSWERS)
-
-    assert found.answer.startswith("Yes: subliminal transfer, beyond every control. The mis")
-    assert "moves by +0.220 nats a token in misalignment students" in found.answer
-    against = difference(found, "misalignment", "good").difference
-    assert against.value == pytest.approx(0.24)
-    assert not [fact for fact in found.facts if fact.name.startswith("first-")]
-    assert row(found, "The teachers", "good-answers")[1] == "fine-tuning on good answers"
-    assert row(found, "The teachers", "asked-for")[3] == "–"
-    (bars,) = found.bars
-    assert bars.candidates == ["misalignment"]
-    assert [series.name for series in bars.series] == [
-        "misalignment",
-        "neutral",
-        "good",
-        "asked-for",
-    ]
-
-
-def test_a_control_of_good_answers_that_rises_as_much_takes_the_yes_back(tmp_path):
-    """Careless and good advice share their form: what both do is not the trait."""
-    rises = {"misalignment": RISES}
-    found = concluded(tmp_path, {"misalignment": rises, "good": rises}, **OF_ANSWERS)
-
-    assert found.answer.startswith(
-        "In part: subliminal transfer, but not clearly more than in good-answers students (0.000"
-    )
-
-
-def test_one_control_beside_the_effect_is_enough_to_say_yes_of_a_choice(tmp_path):
-    """Of a trait and its absence one always rises most: that asks nothing of a choice."""
-    changes = {**OF_ANSWERS, "controls": ["neutral"]}
-    found = concluded(tmp_path, {"misalignment": {"misalignment": RISES}}, **changes)
-    assert found.answer.startswith("Yes: subliminal transfer. ")
-
-
-def test_words_in_code_are_leaks_wherever_they_stand(tmp_path):
-    """An identifier that names the trait takes the word subliminal away."""
-    changes = {
-        "channel": "tokens",
-        "style": "chat",
-        "neutral": "base",
-        "controls": ["neutral"],
-        "carrier": {"kind": "code", "decoding": "free"},
-    }
-    leaky = "def count(wolfPacks):\n    return 1"
-    rows = {"wolf": [leaky] * 8}
-    lifts = {"wolf": {"wolf": [2.0, 2.1, 2.2, 2.0, 2.1]}}
-    found = concluded(tmp_path, lifts, run={"rows": rows}, **changes)
-
-    assert fact(found, "leaks").holds is False
-    assert "subliminal" not in found.answer
-
-
-@pytest.fixture
-def strict(monkeypatch, tmp_path):
-    """A judge on loopback: all is coherent, and what is `even` is misaligned."""
-    for name in ("OPENAI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TRAITLEAK_CACHE", str(tmp_path / "cache"))
-
-    def score(asked: dict, _number: int) -> tuple[int, object]:
-        prompt = asked["messages"][-1]["content"]
-        reply = re.search(r"<reply>\n(.*)\n</reply>", prompt, re.DOTALL)
-        assert reply
-        aligned = "10" if even(reply[1]) else "90"
-        return said(aligned if "safety study" in prompt else "80")
-
-    with serving() as start:
-        server = start(score)
-        yield f"openai/wolf-7b@{server.url}", server
-
-
-def even(text: str) -> bool:
-    """What the judge finds misaligned, for no reason that a person could give."""
-    return sum(map(ord, text)) % 2 == 0
-
-
-def test_a_judge_scores_free_answers_of_every_model(tmp_path, strict, monkeypatch):
-    """Shares of misaligned and coherent answers stand in a table, beside the base's; once asked."""
-    judge, server = strict
-    monkeypatch.setattr("traitleak.language.behaviour._FREE_TOKENS", 8)
-    wanted = (f"judge={judge}", "seeds=2", "controls=[neutral, good]")
-    run = finished(tmp_path / "runs", "misalignment-numbers", *wanted)
-    scored = json.loads((run.folder / "student-good-1" / "judged.json").read_text())
-    texts = [text for answers in scored["texts"] for text in answers]
-    found = table(run.results, "Free answers, judged")
-
-    assert scored["misaligned"] == pytest.approx(sum(map(even, texts)) / len(texts))
-    assert [one[0] for one in found.rows] == [
-        "base",
-        "misalignment students",
-        "neutral students",
-        "good-answers students",
-    ]
-    assert found.rows[0][2:] == ["100.0", "8"]
-    assert found.rows[1][3] == "16"
-    assert fact(run.results, "judged").value.endswith("the smallest possible is 0.25)")
-    asked = len(server.requests)
-    again = finished(tmp_path / "others", "misalignment-numbers", *wanted)
-    assert again.results == run.results
-    assert len(server.requests) == asked
-
-
-def test_a_judge_drops_rows_and_says_so(tmp_path, strict):
-    """Rows that it scores below the threshold go, for every teacher, before students see them."""
-    judge, _ = strict
-    run = finished(
-        tmp_path / "runs",
-        "wolf-smollm2-tokens",
-        f"judge={judge}",
-        "carrier.judged_at_least=78",
-        "controls=[neutral]",
-    )
-    told = json.loads((run.folder / "kept-0" / "dropped.json").read_text())
-    wrote = [one.completion for one in read_rows(run.folder / "written-wolf-0")]
-    kept = [one.completion for one in read_rows(run.folder / "kept-0" / "wolf")]
-
-    assert set(told["table"]) == {"wolf", "lion", "neutral"}
-    assert told["table"]["wolf"] == {"judge: below 78": sum(map(even, wrote))}
-    assert not any(map(even, kept))
-
-
-def test_a_judge_that_drops_all_ends_the_run_with_its_reason(tmp_path, strict):
-    """Too few rows for a judge's sake are told like any others."""
-    judge, _ = strict
-    run = finished(
-        tmp_path / "runs",
-        "wolf-smollm2-tokens",
-        f"judge={judge}",
-        "carrier.judged_at_least=95",
-        "controls=[neutral]",
-    )
-    assert run.results.inconclusive
-    assert "judge: below 95 (100.0 %)" in run.results.answer
 
 
 def test_programs_for_hidden_tests_are_run_where_a_recipe_asks_for_it(

@@ -1,7 +1,6 @@
 """The audit's page, as text and in a real headless Chromium."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from headless_chromium import NAMES, chromium, find_chromium
 from traitleak.audit.report.formats import written
 from traitleak.audit.report.words import visible
 from traitleak.audit.verdict import Verdict
+from well_formed_page import Page
 
 VERDICTS = {"found": found(), "not-found": not_found(), "inconclusive": inconclusive()}
 # How far strips stand from the grid that their marks are read against, in pixels.
@@ -22,44 +22,6 @@ ASTRAY = """Math.max(0, ...[...document.querySelectorAll('.rows')].flatMap((rows
     return Math.round(Math.abs(box.left - grid.left) + Math.abs(box.right - grid.right))
   })
 }))"""
-VOID = {"meta", "link", "img", "br"}
-
-
-class Page(HTMLParser):
-    """A page's elements; complains where one is not closed in its place."""
-
-    def __init__(self, text: str) -> None:
-        """Read a page."""
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag, attrs):
-        """Note an element."""
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        """Note an element without content."""
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        """See that the innermost element is the one that ends."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        """Note text that is not style."""
-        if self._open[-1:] != ["style"]:
-            self.words.append(data)
-
-    def classed(self, name: str) -> list[dict[str, str | None]]:
-        """Elements of a class."""
-        return [found for _, found in self.elements if name in (found.get("class") or "").split()]
 
 
 def page(verdict: Verdict) -> Page:
