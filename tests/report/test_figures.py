@@ -111,6 +111,13 @@ def test_decimals_suit_the_largest_number(shown, decimals):
     assert formats.decimals_for(shown) == decimals
 
 
+def test_huge_numbers_are_powers_of_ten():
+    """The perplexity of a broken teacher is read at a glance; a million keeps its digits."""
+    assert formats.number(2.4447420818705570e20, 2) == "2.44·10²⁰"
+    assert formats.number(-1e9, 0, signed=True) == "−1·10⁹"
+    assert formats.number(1234567.0, 0) == "1,234,567"
+
+
 def test_looks_tell_conditions_apart():
     """A role has its shape; conditions that stand together differ; a name keeps its look."""
     results = crowded_results()

@@ -27,6 +27,7 @@ __all__ = [
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NBSP = "\N{NO-BREAK SPACE}"
+_HUGE = 1e9  # nobody counts the digits of
 NO_INTERVAL = f"one{_NBSP}seed: no{_NBSP}interval"
 
 
@@ -53,11 +54,12 @@ def counts_text(estimates: Iterable[Estimate]) -> str:
 def number(value: float, decimals: int | None, *, signed: bool = False) -> str:
     """`value` with a true minus sign; "−0.000" is written without its sign.
 
-    Without `decimals` it has three significant digits, as numbers of many magnitudes need.
+    Without `decimals` it has three significant digits, as numbers of many magnitudes need, and so it
+    has from a thousand million on.
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    if decimals is None:
+    if decimals is None or abs(value) >= _HUGE:
         return short(value, digits=3)
     rounded = round(value, decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
     text = f"{rounded:{'+' if signed and rounded else ''},.{decimals}f}"
