@@ -1,10 +1,10 @@
 """All written forms call a row by the same name."""
 
 import pytest
+from verdict_example import found
 
 from traitleak.audit.report.formats import written
 from traitleak.audit.report.suspects import shown_rows
-from verdict_example import found
 
 
 @pytest.mark.parametrize("form", ["markdown", "html", "junit", "sarif", "github"])

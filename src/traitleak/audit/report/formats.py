@@ -228,8 +228,7 @@ def _suspects_title(verdict: Verdict, shown: int, key: str) -> str:
 
 
 def _row_title(row: ShownRow) -> str:
-    where = f", {row.where}" if row.where else ""
-    return f"row {row.number:,}{where}: {row.trait}, score {number(row.score, None, signed=True)}"
+    return f"{row.place}: {row.trait}, score {number(row.score, None, signed=True)}"
 
 
 def _undecided(verdict: Verdict) -> list[tuple[str, list[str], list[Table]]]:

@@ -90,7 +90,7 @@ def _evidence(finding: TraitFinding, verdict: Verdict) -> list[str]:
     """The rows that speak for a trait, a line each."""
     own = [row for row in verdict.suspects if row.trait == finding.trait]
     return [
-        f"{row.where or f'row {row.number}'}, score {number(row.score, None, signed=True)}: "
+        f"{row.place}, score {number(row.score, None, signed=True)}: "
         f"{row.prompt} → {marked_text(row.tokens)}"
         for row in shown_rows(own, 20)
     ] or ["No row stands out: the finding is of the set."]
@@ -233,7 +233,7 @@ def _suspects(shown: Verdict, raw: Verdict) -> list[tuple[SuspectRow, SuspectRow
 
 def _location(row: SuspectRow, raw: SuspectRow, source: str) -> dict[str, Any]:
     (shown,) = shown_rows([row], 1)
-    text = f"row {row.row}, score {number(row.score, None, signed=True)}: {shown.prompt} → "
+    text = f"{shown.place}, score {number(row.score, None, signed=True)}: {shown.prompt} → "
     location: dict[str, Any] = {
         "message": _message(text + marked_text(shown.tokens)),
         "properties": {"row": row.row, "score": _finite(row.score)},
@@ -347,7 +347,7 @@ def github_commands(verdict: Verdict) -> str:
 
 def _row_text(pair: tuple[SuspectRow, SuspectRow]) -> str:
     (row,) = shown_rows([pair[0]], 1)
-    return f"row {row.number}, score {number(row.score, None, signed=True)}: " + cut(
+    return f"{row.place}, score {number(row.score, None, signed=True)}: " + cut(
         f"{row.prompt} → {marked_text(row.tokens)}", 600
     )
 

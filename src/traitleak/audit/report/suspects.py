@@ -46,6 +46,11 @@ class ShownRow(NamedTuple):
     prompt: str
     tokens: list[Shown]
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for people, who count from 1; its number from 0 where that is not known."""
+        return self.where or f"row {self.number:,}"
+
 
 def shown_rows(suspects: list[SuspectRow], most: int) -> list[ShownRow]:
     """The first `most` suspects; strengths are of the largest score among them."""
