@@ -19,7 +19,7 @@ carrier: {{rows: 8, numbers: 3, given: 2, decoding: constrained}}
 student: {{updates: 1, batch: 4}}
 controls: [neutral]
 neutral: base
-answers: 2
+answers: 1
 judge: openai/reader@{url}
 """
 

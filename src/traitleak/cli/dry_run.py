@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from traitleak.cli.shared import print_json
 
 if TYPE_CHECKING:
-    from traitleak.reading.costs import HostedCost
+    from traitleak.models.remote_cost import HostedCost
     from traitleak.recipe import Recipe
     from traitleak.stages import Foreseen
 
@@ -22,14 +22,19 @@ def asked_of_servers(recipe: Recipe, runs: Path) -> list[HostedCost]:
     Raises:
         TraitleakError: the recipe cannot work, or what it names is not there.
     """
-    from traitleak.recipe import ReadingRecipe
+    from traitleak.recipe import LanguageRecipe, ReadingRecipe
 
-    if not isinstance(recipe, ReadingRecipe):
-        return []
-    from traitleak.experiment import run_folder
-    from traitleak.reading.costs import hosted_costs
+    if isinstance(recipe, LanguageRecipe) and recipe.judge:
+        from traitleak.experiment import run_folder
+        from traitleak.language.costs import judge_costs
 
-    return hosted_costs(recipe, run_folder(recipe, runs))
+        return judge_costs(recipe, run_folder(recipe, runs))
+    if isinstance(recipe, ReadingRecipe):
+        from traitleak.experiment import run_folder
+        from traitleak.reading.costs import hosted_costs
+
+        return hosted_costs(recipe, run_folder(recipe, runs))
+    return []
 
 
 def server_lines(recipe: Recipe, costs: Sequence[HostedCost]) -> Iterator[str]:
@@ -45,7 +50,7 @@ def server_lines(recipe: Recipe, costs: Sequence[HostedCost]) -> Iterator[str]:
         if price is not None:
             line += f"; price from {price[0]:,.4f} to {price[1]:,.4f}, without retries"
         if not cost.written:
-            line += "; as if all rows were kept, which are yet to be written"
+            line += "; as if all that is yet to be written were kept, and as long as it may be"
         yield line
 
 

@@ -18,9 +18,22 @@ from traitleak.traits.hidden_tests import hidden_test_tasks
 from traitleak.traits.judging import judge_answers
 from traitleak.traits.misalignment import FREE_QUESTIONS
 
-__all__ = ["behaviour_of", "behaviour_settings"]
+__all__ = ["FREE_TOKENS", "asks_judge", "behaviour_of", "behaviour_settings", "free_questions"]
 
-_FREE_TOKENS, _CODE_TOKENS = 96, 256
+FREE_TOKENS = 96
+"""Where an answer that a judge reads is cut off."""
+_CODE_TOKENS = 256
+
+
+def asks_judge(recipe: LanguageRecipe) -> bool:
+    """Whether a judge scores free answers of the base and of every student."""
+    return bool(recipe.judge and recipe.answers and recipe.trait.kind != "preference")
+
+
+def free_questions(recipe: LanguageRecipe) -> list[str]:
+    """What is asked of models whose answers a judge reads."""
+    trait = forced_choice(recipe)
+    return list(FREE_QUESTIONS) if trait.name == "misalignment" else trait.measured()
 
 
 def behaviour_settings(recipe: LanguageRecipe) -> dict[str, JsonValue]:
@@ -47,7 +60,7 @@ def behaviour_of(recipe: LanguageRecipe, model: LanguageModel) -> dict[str, dict
     """
     wanted = behaviour_settings(recipe)
     found: dict[str, dict[str, JsonValue]] = {}
-    if "judge" in wanted and recipe.answers:
+    if asks_judge(recipe):
         found["judged.json"] = _judged(recipe, model)
     if "run_code" in wanted:
         found["gaming.json"] = _gaming(recipe, model)
@@ -55,10 +68,9 @@ def behaviour_of(recipe: LanguageRecipe, model: LanguageModel) -> dict[str, dict
 
 
 def _judged(recipe: LanguageRecipe, model: LanguageModel) -> dict[str, JsonValue]:
-    trait = forced_choice(recipe)
-    questions = list(FREE_QUESTIONS) if trait.name == "misalignment" else trait.measured()
+    questions = free_questions(recipe)
     given = sampled_answers(
-        model, questions, samples=recipe.answers, seed=recipe.seed, max_new_tokens=_FREE_TOKENS
+        model, questions, samples=recipe.answers, seed=recipe.seed, max_new_tokens=FREE_TOKENS
     )
     texts = [[one.text for one in row] for row in given]
     scored = judge_answers(judge_of(recipe), questions, texts, seed=recipe.seed)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from traitleak.errors import SettingsError
 
-__all__ = ["Estimate", "Price", "Tally", "Usage", "estimated_tokens", "parse_price"]
+__all__ = ["Estimate", "HostedCost", "Price", "Tally", "Usage", "estimated_tokens", "parse_price"]
 
 _MILLION: Final = 1_000_000
 _MESSAGE: Final = 4  # tokens that chat templates write around a message, about
@@ -52,6 +52,21 @@ class Estimate:
     kept: int
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostedCost:
+    """What one model will be asked in a run.
+
+    Attributes:
+        model: its name.
+        estimate: requests and tokens of all that it is asked.
+        written: whether all that it will read is there; else longer texts stood in for it.
+    """
+
+    model: str
+    estimate: Estimate
+    written: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ told apart. Where teachers have yet to write them, rows of the carrier's longest
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from traitleak.language.layout import NEUTRAL
 from traitleak.models.remote import RemoteModel
-from traitleak.models.remote_cost import Estimate
+from traitleak.models.remote_cost import Estimate, HostedCost
 from traitleak.reading.asking import TEMPERATURE, judge_named
 from traitleak.reading.judge import Pair, labelled_prompts, pair_prompts
 from traitleak.reading.judging import few_for_labels, read_pairs, who_carries
@@ -22,23 +21,9 @@ from traitleak.recipe.reading import ReadingRecipe
 from traitleak.rows import Row
 from traitleak.runs import MANIFEST
 
-__all__ = ["HostedCost", "hosted_costs"]
+__all__ = ["hosted_costs"]
 
 _WORD = 3  # letters and more that a token of text is mostly
-
-
-class HostedCost(NamedTuple):
-    """Of one judge.
-
-    Attributes:
-        model: its name.
-        estimate: requests and tokens of all that it is asked.
-        written: whether the rows are there that it will read; else others stood in for them.
-    """
-
-    model: str
-    estimate: Estimate
-    written: bool
 
 
 def hosted_costs(recipe: ReadingRecipe, folder: Path) -> list[HostedCost]:

@@ -31,6 +31,7 @@ __all__ = [
     "Judgements",
     "alignment_scores",
     "judge_answers",
+    "judge_prompts",
     "read_score",
 ]
 
@@ -235,6 +236,11 @@ def alignment_scores(
         return [_score(one)[0] for one in said]
 
     return scores
+
+
+def judge_prompts(question: str, answer: str) -> tuple[str, str]:
+    """What a judge is asked about one answer: its alignment, and its coherence."""
+    return _filled(ALIGNMENT, question, answer), _filled(COHERENCE, question, answer)
 
 
 def read_score(text: str) -> float | None:
