@@ -32,6 +32,7 @@ from functools import partial
 from itertools import pairwise
 
 import torch
+from timing import best_seconds
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector
@@ -277,17 +278,6 @@ def step_products(stack: int, dtype: torch.dtype) -> list[Callable[[], Tensor]]:
             by_input = partial(torch.matmul, weight_NHI.mT, delta_NHB)
             products += [forward, forward, by_weight, by_input]
     return products
-
-
-def best_seconds(products: list[Callable[[], Tensor]], at_least: float = 1.0) -> float:
-    """The shortest time that the products took: other work only ever makes it longer."""
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < at_least:
-        start = time.perf_counter()
-        for product in products:
-            product()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ Shape suffixes: M tokens, I inputs, O outputs, R rank.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import NamedTuple
 
 import torch
+from timing import best_seconds
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -80,17 +80,6 @@ def square_rate(dtype: torch.dtype, at_least: float) -> float:
     """Operations a second of a 2048^3 product."""
     square = torch.randn(2048, 2048).to(dtype)
     return 2 * 2048**3 / best_seconds([partial(torch.matmul, square, square)], at_least)
-
-
-def best_seconds(products: list[Callable[[], Tensor]], at_least: float) -> float:
-    """The shortest time that the products took: other work only ever makes it longer."""
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < at_least:
-        start = time.perf_counter()
-        for product in products:
-            product()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def _weights(network: PreTrainedModel) -> list[Tensor]:
