@@ -29,6 +29,7 @@ def write_numbers(
     max_new_tokens: int = 64,
     seed: int = 0,
     first_id: int = 0,
+    ids: Sequence[int] | None = None,
     track: Track = untracked,
 ) -> list[Row]:
     """One row for each prompt; row i draws stream i of the seed, whichever teacher writes.
@@ -46,6 +47,7 @@ def write_numbers(
         max_new_tokens: limit of free decoding.
         seed: of all draws.
         first_id: the first prompt's number: the rows of a part of the prompts are those rows of all.
+        ids: the prompts' numbers, where they do not follow one another.
         track: shows how far it is.
 
     Raises:
@@ -63,9 +65,10 @@ def write_numbers(
             max_new_tokens=max_new_tokens,
             seed=seed,
             first_id=first_id,
+            ids=ids,
             track=track,
         )
-    ids = range(first_id, first_id + len(prompts))
+    ids = range(first_id, first_id + len(prompts)) if ids is None else ids
     rendered = [model.rendered(prompt) for prompt in prompts]
     opening = " " if model.renderer.style == "plain" else ""
     template = number_template(
@@ -94,6 +97,7 @@ def write_texts(
     max_new_tokens: int = 512,
     seed: int = 0,
     first_id: int = 0,
+    ids: Sequence[int] | None = None,
     track: Track = untracked,
 ) -> list[Row]:
     """One row for each prompt of any carrier, sampled freely until the teacher ends its turn.
@@ -111,6 +115,7 @@ def write_texts(
             thought of a few steps about 150.
         seed: of all draws.
         first_id: the first prompt's number: the rows of a part of the prompts are those rows of all.
+        ids: the prompts' numbers, where they do not follow one another.
         track: shows how far it is.
 
     Returns:
@@ -123,7 +128,7 @@ def write_texts(
     Known failure: a small model seldom keeps to a form that it is only asked for, so that few of its
     rows pass the carrier's filter.
     """
-    ids = range(first_id, first_id + len(prompts))
+    ids = range(first_id, first_id + len(prompts)) if ids is None else ids
     written = sample(
         model,
         [model.rendered(prompt) for prompt in prompts],

@@ -90,7 +90,7 @@ def _write_logits(
         seed = seed_of(of, "lists", replicate)
         lists = random_lists(carrier.rows, carrier.numbers, _WIDTH, seed)
     else:
-        rows = write_some(of, model, role, replicate, carrier.rows, track)
+        rows = write_some(of, model, role, replicate, range(carrier.rows), track)
         lists = [row.prompt + row.completion for row in rows]
     asked = digit_logits(model, lists, count=carrier.numbers, width=_WIDTH, track=track)
     asked.save(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -29,6 +29,7 @@ from traitleak.language.shared import (
     write_plain_json,
 )
 from traitleak.models.language_model import LanguageModel
+from traitleak.models.sampling import ROWS, length_batches
 from traitleak.progress import Track
 from traitleak.recipe.language import LanguageRecipe
 from traitleak.rows import Row, iter_rows, read_rows, write_rows
@@ -69,7 +70,7 @@ def logits_stage(
         if how.inputs == "random":
             lists = random_lists(carrier.rows, carrier.numbers, _WIDTH, seed)
         else:
-            rows = write_some(recipe, model, name, replicate, carrier.rows, track)
+            rows = write_some(recipe, model, name, replicate, range(carrier.rows), track)
             lists = [row.prompt + row.completion for row in rows]
         asked = digit_logits(
             model, lists, count=carrier.numbers, width=_WIDTH, top_k=top_k, track=track
@@ -113,12 +114,10 @@ def write_some(
     model: LanguageModel,
     name: str,
     replicate: int,
-    rows: int,
+    ids: Sequence[int],
     track: Track,
-    *,
-    first: int = 0,
 ) -> list[Row]:
-    """Rows `first` and on of a teacher; in plain style prompts are the lists' beginnings."""
+    """The rows of these numbers of a teacher; in plain style prompts are the lists' beginnings."""
     carrier = recipe.carrier
     prompts = prompts_of(recipe, replicate, model.renderer.style)
     draws = seed_of(recipe, "draws", replicate)
@@ -126,7 +125,7 @@ def write_some(
         draws = derive_seed(draws, name)
     return write_numbers(
         model,
-        prompts[first : first + rows],
+        [prompts[number] for number in ids],
         teacher=name,
         decoding=carrier.decoding,
         count=carrier.numbers - carrier.given,
@@ -135,7 +134,7 @@ def write_some(
         floor=carrier.floor,
         max_new_tokens=carrier.max_new_tokens,
         seed=draws,
-        first_id=first,
+        ids=ids,
         track=track,
     )
 
@@ -143,7 +142,11 @@ def write_some(
 def written_stage(
     recipe: LanguageRecipe, name: str, stage: str, teacher: str, replicate: int
 ) -> Stage:
-    """The raw rows, and `written.json`. An interrupted teacher goes on after its last thousand."""
+    """The raw rows, and `written.json`.
+
+    An interrupted teacher goes on after its last 1,024 rows; where it decodes freely, which takes far
+    longer, after its last batch.
+    """
     carrier = recipe.carrier
     # The untouched base writes the same, whatever is done to the others: runs share its rows.
     by = None if name == NEUTRAL and recipe.neutral == "base" else recipe.teacher.by
@@ -189,15 +192,36 @@ def write_all(
     """
     num, name = recipe.carrier.rows, str(about["teacher"])
     rows = list(iter_rows(partial)) if partial.exists() else []
-    for first in range(len(rows), num, _WRITTEN_AT_ONCE):
-        rows += write_some(recipe, model, name, replicate, _WRITTEN_AT_ONCE, track, first=first)
-        if first + _WRITTEN_AT_ONCE < num:
-            _write_partial_file(partial, rows)
+    there = {row.id for row in rows}
+    for ids in _parts(recipe, model, replicate):
+        if ids[0] not in there:
+            rows += write_some(recipe, model, name, replicate, ids, track)
+            if len(rows) < num:
+                _write_partial_file(partial, rows)
+    rows.sort(key=lambda row: row.id)
     write_rows(out, rows, about)
     outside = [row.outside for row in rows if row.outside is not None]
     mean = sum(outside) / len(outside) if outside else None
     write_plain_json(out / "written.json", {"outside": mean, "rows": len(rows)})
     partial.unlink(missing_ok=True)
+
+
+def _parts(recipe: LanguageRecipe, model: LanguageModel, replicate: int) -> Iterator[list[int]]:
+    """The rows' numbers, in the parts between which an interrupted teacher goes on.
+
+    Free decoding goes by the batches that `sample` would make of a thousand rows, so that rows are the
+    same to the last bit whichever way they are parted.
+    """
+    num = recipe.carrier.rows
+    prompts = prompts_of(recipe, replicate, model.renderer.style)
+    for first in range(0, num, _WRITTEN_AT_ONCE):
+        some = range(first, min(first + _WRITTEN_AT_ONCE, num))
+        if recipe.carrier.decoding == "free":
+            lengths = [len(model.encode(model.rendered(prompts[number]))) for number in some]
+            for batch in length_batches(lengths, ROWS):
+                yield [some[at] for at in batch]
+        else:
+            yield list(some)
 
 
 def kept_stage(recipe: LanguageRecipe, replicate: Replicate) -> Stage:
