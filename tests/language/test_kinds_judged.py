@@ -40,7 +40,7 @@ def even(text: str) -> bool:
 def test_a_judge_scores_free_answers_of_every_model(tmp_path, strict, monkeypatch):
     """Shares of misaligned and coherent answers stand in a table, beside the base's; once asked."""
     judge, server = strict
-    monkeypatch.setattr("traitleak.language.behaviour._FREE_TOKENS", 8)
+    monkeypatch.setattr("traitleak.language.behaviour.FREE_TOKENS", 8)
     wanted = (f"judge={judge}", "seeds=2", "controls=[neutral, good]")
     run = finished(tmp_path / "runs", "misalignment-numbers", *wanted)
     scored = json.loads((run.folder / "student-good-1" / "judged.json").read_text())
