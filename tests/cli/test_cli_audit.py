@@ -144,7 +144,7 @@ def test_a_judge_is_asked_where_it_is_named(data, monkeypatch):
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b'{"prompt": "1,", "completion": " 2"}\n', "has 1 rows"),
+        (b'{"prompt": "1,", "completion": " 2"}\n', "has 1 row that can be audited"),
         (b"\x89PNG\x00\x00\x01", "binary"),
         (b'{"prompt": 7, "completion": " 2"}\n', "line 1"),
     ],
