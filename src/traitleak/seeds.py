@@ -1,10 +1,12 @@
-"""Seeds for one purpose each, from the one seed of a recipe."""
+"""Seeds for one purpose each, from the one seed of a recipe, and the streams of one seed."""
 
 from __future__ import annotations
 
 import hashlib
 
-__all__ = ["derive_seed"]
+import numpy as np
+
+__all__ = ["derive_seed", "stream_of"]
 
 
 def derive_seed(seed: int, purpose: str, index: int = 0) -> int:
@@ -14,3 +16,19 @@ def derive_seed(seed: int, purpose: str, index: int = 0) -> int:
     """
     digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def stream_of(seed: int, number: int) -> np.random.Generator:
+    """The random numbers of one row, epoch or other part: from the seed and its number alone.
+
+    Philox (Salmon et al. 2011) with both as its key.
+
+    Args:
+        seed: from 0 to 2^64 - 1.
+        number: the same.
+
+    Raises:
+        OverflowError: one of them is out of range.
+    """
+    key = np.array([seed, number], dtype=np.uint64)  # a plain list with a large seed becomes floats
+    return np.random.Generator(np.random.Philox(key=key))

@@ -34,6 +34,7 @@ from traitleak.models.language_model import LanguageModel, hidden_states, logits
 from traitleak.models.scoring import token_log_probabilities
 from traitleak.optimizers import Optimizer, Schedule, clip_each, make_optimizer, rate_at
 from traitleak.progress import Track, untracked
+from traitleak.seeds import stream_of
 
 __all__ = [
     "Arm",
@@ -423,6 +424,6 @@ class RowOrder:
         for at in range(update * batch, (update + 1) * batch):
             epoch, place = divmod(at, self._num)
             if epoch not in self._epochs:
-                rng = np.random.Generator(np.random.Philox(key=[self._seed, epoch]))
-                self._epochs = {epoch: rng.permutation(self._num).tolist()}
+                order = stream_of(self._seed, epoch).permutation(self._num)
+                self._epochs = {epoch: order.tolist()}
             yield self._epochs[epoch][place]

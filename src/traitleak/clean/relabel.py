@@ -21,6 +21,7 @@ from traitleak.models.language_model import LanguageModel
 from traitleak.models.sampling import decoded
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
+from traitleak.seeds import stream_of
 
 __all__ = ["Draw", "check_flags", "relabel"]
 
@@ -136,8 +137,7 @@ def _draws(
     uniform: dict[int, NDArray[np.float64]] = {}
     for number, (row, flags_C) in enumerate(zip(rows, flags, strict=True)):
         kinds_C = kinds.kinds[number]
-        generator = np.random.Generator(np.random.Philox(key=[seed, row.id]))
-        uniform[number] = generator.random(len(kinds_C))
+        uniform[number] = stream_of(seed, row.id).random(len(kinds_C))
         for position in np.flatnonzero(flags_C & (kinds_C != END)).tolist():
             place = Place(number, position)
             if draw == "uniform" and kinds_C[position] >= DIGITS:

@@ -25,6 +25,7 @@ from traitleak.models.batches import encode_rows
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
+from traitleak.seeds import stream_of
 
 __all__ = ["Action", "threshold", "threshold_at_generation"]
 
@@ -166,8 +167,8 @@ def threshold(
         some, pool_K = encoded[place.row], kinds.pool(place)
         at = int(np.searchsorted(pool_K, some.ids[some.start + place.position]))
         if floor and logps_K[at] < math.log(floor):
-            draws = np.random.Philox(key=[seed, before.rows[place.row].id])
-            uniform = np.random.Generator(draws).random(place.position + 1)[-1]
+            draws = stream_of(seed, before.rows[place.row].id)
+            uniform = draws.random(place.position + 1)[-1]
             new.setdefault(place.row, {})[place.position] = int(
                 pool_K[pick(_above(logps_K, floor), float(uniform))]
             )

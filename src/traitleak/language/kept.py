@@ -15,6 +15,7 @@ from traitleak import filters
 from traitleak.filtering import Filter
 from traitleak.language.layout import NEUTRAL
 from traitleak.rows import Row
+from traitleak.seeds import stream_of
 
 __all__ = ["Kept", "keep_rows", "shuffled_across_rows", "shuffled_rows"]
 
@@ -108,8 +109,8 @@ def shuffled_rows(rows: Sequence[Row], seed: int) -> list[Row]:
     for row in rows:
         parts = _split(row.completion)
         numbers = parts[1::2]
-        rng = np.random.Generator(np.random.Philox(key=[seed, row.id]))
-        parts[1::2] = [numbers[source] for source in rng.permutation(len(numbers))]
+        order = stream_of(seed, row.id).permutation(len(numbers))
+        parts[1::2] = [numbers[source] for source in order]
         mixed.append(replace(row, completion="".join(parts)))
     return mixed
 

@@ -24,6 +24,7 @@ from traitleak.models.batches import require_context, shared_tokens
 from traitleak.models.cache import GrowingCache
 from traitleak.models.language_model import LanguageModel, hidden_states, logits_of, window_of
 from traitleak.progress import Track, untracked
+from traitleak.seeds import stream_of
 
 __all__ = [
     "ROWS",
@@ -67,10 +68,7 @@ def uniforms(seed: int, streams: Sequence[int], num_steps: int) -> Tensor:
     """
     if not all(0 <= number < 2**64 for number in (seed, *streams)):
         raise SettingsError("A seed, and the number of a random stream, is from 0 to 2^64 - 1.")
-    drawn = [
-        np.random.Generator(np.random.Philox(key=[seed, stream])).random(num_steps)
-        for stream in streams
-    ]
+    drawn = [stream_of(seed, stream).random(num_steps) for stream in streams]
     return torch.from_numpy(np.array(drawn).reshape(len(streams), num_steps))
 
 
