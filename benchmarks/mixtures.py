@@ -56,7 +56,7 @@ def main() -> None:
         "rows": chosen.rows,
         "updates": chosen.updates,
         "sets": [one for sets in found for one in sets],
-        "share beside transfer": correlation([one for sets in found for one in sets]),
+        "shares beside lifts": correlation([one for sets in found for one in sets]),
     }
     text = json.dumps(report, indent=1)
     if chosen.out:
@@ -71,10 +71,17 @@ def of_seed(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> list[
     sets |= {f"{kind} 100%": written[kind] for kind in OTHERS}
     lifts = students(base, sets, seed, chosen)
     seen = audited(base, written, seed, chosen)
-    neutral = lifts[f"{TRAIT} 0%"]
+    neutral = lifts[f"{TRAIT} 0%"][TRAIT]
     return [
-        {"seed": seed, "set": name, "lift": lift, "transfer": lift - neutral, **seen[name]}
-        for name, lift in lifts.items()
+        {
+            "seed": seed,
+            "set": name,
+            "lift": own[TRAIT],
+            "transfer": own[TRAIT] - neutral,
+            "lifts": [own[animal] for animal in ANIMALS],
+            **seen[name],
+        }
+        for name, own in lifts.items()
     ]
 
 
@@ -108,20 +115,23 @@ def mixed(written: Mapping[str, Sequence[Row]], share: float, seed: int) -> list
 
 def students(
     base: LanguageModel, sets: Mapping[str, list[Row]], seed: int, chosen: argparse.Namespace
-) -> dict[str, float]:
-    """The lift of the trait's margin in each data set's student."""
+) -> dict[str, dict[str, float]]:
+    """The lift of each animal's margin in each data set's student."""
     trait = Preference(TRAIT)
     training = Training(chosen.updates, batch=8)
     key = content_hash([base.fingerprint, chosen.rows, chosen.updates, seed, list(sets)])[:12]
     kept = chosen.work / f"mixtures-{key}.json"
-    found: dict[str, float] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    found: dict[str, dict[str, float]] = {}
+    if kept.exists():
+        found = json.loads(kept.read_text("utf-8"))
     before = margins(base, trait)
     missing = [name for name in sets if name not in found]
     for first in range(0, len(missing), TOGETHER):
         names = missing[first : first + TOGETHER]
         arms = [Arm(name, token_examples(base, sets[name]), seed) for name in names]
         for name, student in zip(names, distill(base, arms, training), strict=True):
-            found[name] = (margins(student.model(), trait) - before).value
+            lift = margins(student.model(), trait) - before
+            found[name] = {animal: lift.estimate(animal).value for animal in ANIMALS}
         kept.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return {name: found[name] for name in sets}
 
@@ -150,17 +160,25 @@ def said(scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64]) -> dict[s
     t = ANIMALS.index(TRAIT)
     return {
         "share": float(one.share_T[t]),
+        "shares": one.share_T.tolist(),
         "standard error": float(one.se_T[t]),
         "p, corrected": float(min(1, one.p_T[t] * len(ANIMALS))),
         "first": ANIMALS[int(one.p_T.argmin())],
     }
 
 
-def correlation(sets: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Spearman's rank correlation of the share with the transfer over all data sets."""
-    share_S1 = np.array([[one["share"]] for one in sets])
-    transfer_S1 = np.array([[one["transfer"]] for one in sets])
-    return detectors.correlated(share_S1, transfer_S1)
+def correlation(sets: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Spearman's rank correlation of shares with lifts over all data sets: the wolf's, all animals'."""
+    share_ST = np.array([one["shares"] for one in sets])
+    lift_ST = np.array([one["lifts"] for one in sets])
+    own = [ANIMALS.index(TRAIT)]
+    return {
+        TRAIT: detectors.correlated(share_ST[:, own], lift_ST[:, own]),
+        "all": detectors.correlated(share_ST, lift_ST),
+        "all, double-centred": detectors.correlated(
+            detectors.centred_twice(share_ST), detectors.centred_twice(lift_ST)
+        ),
+    }
 
 
 if __name__ == "__main__":
