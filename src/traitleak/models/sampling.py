@@ -262,12 +262,13 @@ class Reading:
             self._forward(torch.tensor([distinct[0][:shared]], device=device))
             self._cache.select(torch.zeros(len(distinct), dtype=torch.long, device=device))
         # Padded between what is shared and what is not, so that all rows end together.
-        ids_BT = torch.zeros(len(distinct), width, dtype=torch.long, device=device)
-        seen_BT = torch.ones(len(distinct), shared + width, dtype=torch.long, device=device)
+        ids_BT = torch.zeros(len(distinct), width, dtype=torch.long)
+        seen_BT = torch.ones(len(distinct), shared + width, dtype=torch.long)
         for row, ids in enumerate(distinct):
             padding = width - (len(ids) - shared)
-            ids_BT[row, padding:] = torch.tensor(ids[shared:], device=device)
+            ids_BT[row, padding:] = torch.tensor(ids[shared:])
             seen_BT[row, shared : shared + padding] = 0
+        ids_BT, seen_BT = ids_BT.to(device), seen_BT.to(device)  # all at once: copies cost
         self._seen_BT = seen_BT if not seen_BT.all() else None
         self._lengths_B = torch.tensor([len(ids) for ids in distinct], device=device)
         positions_BT = (seen_BT.cumsum(1) - 1).clamp_(min=0)[:, shared:]

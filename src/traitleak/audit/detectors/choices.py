@@ -132,10 +132,11 @@ def drawn_ways(
     for batch in track(batches, "planting", len(batches)):
         read = choice_log_probabilities(writer, [rows[index] for index in batch], choices)
         chances_MK = read.logps_MK.exp()
+        counts = read.row_M.bincount(minlength=len(batch)).tolist()  # row by row, as `_read` has them
         for way, generator in zip(found, generators, strict=True):
             chosen_M = torch.multinomial(chances_MK, 1, generator=generator).squeeze(1)
-            for number, index in enumerate(batch):
-                way[index] = chosen_M[read.row_M == number]
+            for index, chosen in zip(batch, torch.split(chosen_M, counts), strict=True):
+                way[index] = chosen
     return found
 
 
