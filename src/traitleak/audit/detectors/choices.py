@@ -132,7 +132,7 @@ def drawn_ways(
     for batch in track(batches, "planting", len(batches)):
         read = choice_log_probabilities(writer, [rows[index] for index in batch], choices)
         chances_MK = read.logps_MK.exp()
-        counts = read.row_M.bincount(minlength=len(batch)).tolist()  # row by row, as `_read` has them
+        counts = read.row_M.bincount(minlength=len(batch)).tolist()  # choices are row by row
         for way, generator in zip(found, generators, strict=True):
             chosen_M = torch.multinomial(chances_MK, 1, generator=generator).squeeze(1)
             for index, chosen in zip(batch, torch.split(chosen_M, counts), strict=True):
