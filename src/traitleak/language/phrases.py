@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from traitleak.language.layout import GOOD, NEUTRAL, SHUFFLES
 from traitleak.recipe.language import LanguageRecipe
+from traitleak.report.formats import number
 from traitleak.results import Estimate, Role
 
 __all__ = [
@@ -89,8 +90,8 @@ def decimals_for(values: Iterable[float | None]) -> int:
 
 
 def plain(value: float, decimals: int) -> str:
-    """A number with a true minus sign."""
-    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+    """A number with a true minus sign; a huge one as a power of ten."""
+    return number(value, decimals)
 
 
 def signed(value: float, decimals: int) -> str:
