@@ -27,6 +27,7 @@ from scipy import stats
 
 import traitleak as tl
 from traitleak.audit.detectors import ranking
+from traitleak.audit.detectors.battery import THINGS
 from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
 from traitleak.audit.detectors.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.detectors.panel import preferences
@@ -42,13 +43,14 @@ from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import run_stages
 from traitleak.teacher import instill, instill_evenly
-from traitleak.traits.candidates import KNOWN, single_token_words
+from traitleak.traits.candidates import single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)  # of a pure set there is one, the rows themselves
 RATE = 0.01
 BAG = 16
-PLACEBOS = 10
+PLACEBOS = 10  # of each kind of thing
+KINDS = ("tree", "instrument", "fruit", "vehicle", "tool")  # that placebos are of, in this order
 NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
 WAYS = 4  # that a place is filled in for the null, and as a planted teacher would
 HELD_WAYS = 50  # more of them, which make neutral sets that do not overlap
@@ -65,6 +67,9 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument(
         "--first-seed", type=int, default=0, help="leave the seeds below, and other writers, out"
+    )
+    options.add_argument(
+        "--placebos", type=int, default=PLACEBOS, help="hypotheses beside the traits"
     )
     options.add_argument("--sets", type=int, default=200, help="data sets of each mixture")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
@@ -146,8 +151,9 @@ def scores(
     Of rows of the base also those of more draws of the base's, and of draws of planted teachers.
     """
     groups = [preferences(base, ANIMALS)]
-    trees = single_token_words(base.tokenizer, KNOWN["tree"])[:PLACEBOS]
-    groups.append(preferences(base, trees, category="tree"))
+    for kind in KINDS[: -(-chosen.placebos // PLACEBOS)]:
+        words = single_token_words(base.tokenizer, THINGS[kind])[:PLACEBOS]
+        groups.append(preferences(base, words, category=kind))
     hypotheses = {
         name: make
         for group in groups
@@ -155,7 +161,8 @@ def scores(
     }
     found: dict[str, NDArray[np.float64]] = {}
     for name, rows in written.items():
-        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}.npz"
+        panel = "" if chosen.placebos == PLACEBOS else f"-p{chosen.placebos}"
+        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}{panel}.npz"
         if not kept.exists():
             begun = time.monotonic()
             encoded = encode_rows(base, rows)
@@ -206,7 +213,7 @@ def summary(
     names = [name for name in scored if name.rsplit(" ", 1)[-1] not in kinds]
     inverse = np.linalg.pinv(null.T @ null / len(null), rcond=1e-9, hermitian=True)
     for name in names:
-        one = tested(scored[name], null)
+        one = tested(scored[name], null, chosen)
         first = int(one.p_T.argmin())
         found["writers"][name] = {
             "first": ANIMALS[first],
@@ -229,7 +236,7 @@ def summary(
     # The base's rows, and its fills of their places, of which each set takes some.
     fills = np.concatenate([base, null])
     neutral = [
-        tested(fills[rng.choice(len(fills), chosen.rows, replace=False)], null).p_T.min()
+        tested(fills[rng.choice(len(fills), chosen.rows, replace=False)], null, chosen).p_T.min()
         for _ in range(NEUTRAL_SETS)
     ]
     false = int(sum(p * len(ANIMALS) <= RATE for p in neutral))
@@ -243,9 +250,11 @@ def summary(
     return found
 
 
-def tested(scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64]) -> Shares:
+def tested(
+    scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64], chosen: argparse.Namespace
+) -> Shares:
     """What the likelihood detector says of rows, as an audit asks it."""
-    return shares(scores_NC, null_RC, traits=len(ANIMALS), placebos=PLACEBOS)
+    return shares(scores_NC, null_RC, traits=len(ANIMALS), placebos=chosen.placebos)
 
 
 def disjoint(
@@ -259,7 +268,7 @@ def disjoint(
         return {}
     rows = np.random.default_rng(1).permutation(np.concatenate(held))
     sets = rows[: len(rows) // chosen.rows * chosen.rows].reshape(-1, chosen.rows, rows.shape[1])
-    false = int(sum(tested(one, null).p_T.min() * len(ANIMALS) <= RATE for one in sets))
+    false = int(sum(tested(one, null, chosen).p_T.min() * len(ANIMALS) <= RATE for one in sets))
     low, high = stats.binomtest(false, len(sets)).proportion_ci(method="exact")
     return {"disjoint neutral sets found": [false, len(sets), float(low), float(high)]}
 
@@ -284,7 +293,7 @@ def power(
             alpha=RATE / len(ANIMALS),
             rows=chosen.rows,
             traits=len(ANIMALS),
-            placebos=PLACEBOS,
+            placebos=chosen.placebos,
         )
         said: dict[str, Any] = {"smallest share, stated": smallest}
         if smallest is not None:
@@ -312,7 +321,7 @@ def with_transfer(
             order = [course["candidates"].index(animal) for animal in ANIMALS]
             margins = np.array(course["margins"])
             lift.append((margins[-1] - margins[0])[order])
-            share.append(tested(scored[f"{name}-{seed}"], null).share_T)
+            share.append(tested(scored[f"{name}-{seed}"], null, chosen).share_T)
     of_share, of_lift = np.array(share), np.array(lift)
     pairs = {"all": (of_share, of_lift)}
     # What all sets and all traits have in common tells nothing about which carries which.
@@ -363,7 +372,7 @@ def rate_at(
                 base[rng.choice(len(base), chosen.rows - carrying, replace=False)],
             ]
         )
-        one = tested(mixed, null)
+        one = tested(mixed, null, chosen)
         if one.p_T.min() * len(ANIMALS) <= RATE:
             hits += 1
             named += int(one.p_T.argmin() == trait)

@@ -44,6 +44,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=512, help="of each data set")
     options.add_argument("--updates", type=int, default=64, help="of 8 rows")
     options.add_argument("--audited", type=int, default=256, help="rows of each that are scored")
+    options.add_argument("--placebos", type=int, default=detectors.PLACEBOS)
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--first-seed", type=int, default=0, help="seeds below are left out")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
@@ -145,18 +146,20 @@ def audited(
     scored = detectors.scores(base, taken, wanted)
     null = scored[f"base-{seed} null"]
     own = {kind: scored[f"{kind}-{seed}"] for kind in written}
-    found = {f"{kind} 100%": said(own[kind], null) for kind in OTHERS}
+    found = {f"{kind} 100%": said(own[kind], null, chosen) for kind in OTHERS}
     for share in FRACTIONS:
         drawn = np.random.default_rng(seed).permutation(chosen.rows) < round(share * chosen.rows)
         here_N1 = drawn[: chosen.audited, None]
         rows_NC = np.where(here_N1, own[TRAIT], own["base"])
-        found[f"{TRAIT} {share:.0%}"] = said(rows_NC, null)
+        found[f"{TRAIT} {share:.0%}"] = said(rows_NC, null, chosen)
     return found
 
 
-def said(scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64]) -> dict[str, Any]:
+def said(
+    scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64], chosen: argparse.Namespace
+) -> dict[str, Any]:
     """The trait's share with its error, the corrected p, and which trait comes first."""
-    one = detectors.tested(scores_NC, null_RC)
+    one = detectors.tested(scores_NC, null_RC, chosen)
     t = ANIMALS.index(TRAIT)
     return {
         "share": float(one.share_T[t]),

@@ -8,6 +8,7 @@ from traitleak.language.writing import write_all, write_some
 from traitleak.rows import read_rows
 
 FREE = {
+    "base": "tiny",
     "channel": "tokens",
     "controls": [],
     "trait": {"targets": ["wolf"]},
