@@ -27,10 +27,10 @@ from scipy import stats
 
 import traitleak as tl
 from traitleak.audit.detectors import ranking
-from traitleak.audit.detectors.battery import THINGS
 from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
 from traitleak.audit.detectors.likelihood import likelihood_scores, quick_teachers
 from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.audit.detectors.shares import Shares, shares, smallest_share
 from traitleak.audit.detectors.style import style_scores
 from traitleak.audit.detectors.teacher_cache import teachers_folder
@@ -43,14 +43,12 @@ from traitleak.recipe import LanguageRecipe, load_recipe
 from traitleak.rows import Row, read_rows
 from traitleak.stages import run_stages
 from traitleak.teacher import instill, instill_evenly
-from traitleak.traits.candidates import single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)  # of a pure set there is one, the rows themselves
 RATE = 0.01
 BAG = 16
-PLACEBOS = 10  # of each kind of thing
-KINDS = ("tree", "instrument", "fruit", "vehicle", "tool")  # that placebos are of, in this order
+PLACEBOS = 10
 NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
 WAYS = 4  # that a place is filled in for the null, and as a planted teacher would
 HELD_WAYS = 50  # more of them, which make neutral sets that do not overlap
@@ -150,10 +148,8 @@ def scores(
 
     Of rows of the base also those of more draws of the base's, and of draws of planted teachers.
     """
-    groups = [preferences(base, ANIMALS)]
-    for kind in KINDS[: -(-chosen.placebos // PLACEBOS)]:
-        words = single_token_words(base.tokenizer, THINGS[kind])[:PLACEBOS]
-        groups.append(preferences(base, words, category=kind))
+    animals = preferences(base, ANIMALS)
+    groups = [animals, *placebo_groups(base, animals, most=chosen.placebos)[0]]
     hypotheses = {
         name: make
         for group in groups

@@ -27,6 +27,7 @@ from traitleak.audit.detectors.evidence import (
 from traitleak.audit.detectors.influence import token_influence
 from traitleak.audit.detectors.judge import Judge
 from traitleak.audit.detectors.panel import Group, preferences
+from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.audit.enough import require_enough
 from traitleak.audit.findings import findings_of, headline, overall
 from traitleak.audit.rows_read import (
@@ -52,7 +53,6 @@ from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
 from traitleak.teacher import instill
-from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.preference import ANIMALS, Preference
 
 __all__ = ["PLACEBOS", "Depth", "audit_rows"]
@@ -257,7 +257,7 @@ def _detected(
             )
 
         return [by_prompt(given, encode, encode_reference=encode_reference, track=track)]
-    placebos = _placebos(given)
+    placebos, _ = placebo_groups(given.base, given.group, most=PLACEBOS)
     return [
         by_likelihood(given, placebos=placebos, track=track),
         by_gradient(given, placebos=placebos, track=track),
@@ -273,14 +273,6 @@ def _beside(students: Canary, rate: float) -> list[str]:
         for one in students.readings
         if not one.suspected and one.p_corrected <= rate
     ]
-
-
-def _placebos(given: Material) -> list[Group]:
-    """Preferences among things of another category, which nobody suspects."""
-    other = next((name for name in KNOWN if name != category_of(given.group.traits)), "tree")
-    words = single_token_words(given.base.tokenizer, KNOWN[other])[:PLACEBOS]
-    # Of two, one's margin is the other's with the sign turned.
-    return [preferences(given.base, words, category=other)] if len(words) > 2 else []
 
 
 def _suspects(

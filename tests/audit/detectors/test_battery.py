@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tiny_model import tiny_model
-from traitleak.audit.detectors.battery import THINGS, Battery, make_battery
+from traitleak.audit.detectors.battery import Battery, make_battery
 from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.placebos import THINGS
 from traitleak.errors import SettingsError
 from traitleak.measure import margins
 from traitleak.measure_choice import choice_margins

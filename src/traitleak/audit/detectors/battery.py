@@ -16,41 +16,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from traitleak.audit.detectors.panel import Group, group_margins, preferences
+from traitleak.audit.detectors.panel import Group, group_margins
+from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.errors import SettingsError
 from traitleak.measure_choice import choice_margins
 from traitleak.models.batches import encode_row
 from traitleak.models.language_model import LanguageModel
 from traitleak.rows import Row
-from traitleak.traits.candidates import KNOWN, category_of, single_token_words
 from traitleak.traits.custom import BUNDLED, bundled
 from traitleak.traits.forced_choice import ForcedChoice
 
-__all__ = ["THINGS", "Battery", "make_battery"]
+__all__ = ["Battery", "make_battery"]
 
-THINGS: Mapping[str, tuple[str, ...]] = {
-    **KNOWN,
-    "instrument": (
-        "piano", "guitar", "violin", "drum", "flute", "trumpet", "harp", "organ", "cello", "horn",
-        "bass", "clarinet",
-    ),
-    "vehicle": (
-        "car", "train", "truck", "bus", "boat", "ship", "bike", "plane", "van", "tractor", "sled",
-        "canoe",
-    ),
-    "tool": (
-        "hammer", "knife", "saw", "axe", "shovel", "drill", "brush", "needle", "rope", "ladder",
-        "wrench", "file",
-    ),
-    "fruit": (
-        "apple", "banana", "orange", "lemon", "grape", "cherry", "peach", "plum", "mango", "melon",
-        "pear", "fig",
-    ),
-}  # fmt: skip
-"""What placebo preferences are among, by category: words that are named with "the"."""
-
-_WORDS = 10  # of a placebo group
-_FEWEST_WORDS = 3  # of two, one's margin is the other's with the sign turned
 _EVERY = 3  # of the placebos' templates one in three is asked: they cost a third
 
 
@@ -128,7 +105,7 @@ def make_battery(
         base: whose tokenizer and context decide.
         panel: the suspected traits.
         placebos: preferences that nobody suspects; by default ten words, as far as the base has
-            single tokens for them, of each category in `THINGS` but the panel's.
+            single tokens for them, of each category in `placebos.THINGS` but the panel's.
         choices: names of bundled traits.
         items: how many of each choice's questions are asked, evenly spaced; those that the base's
             context is too short for are left out.
@@ -142,7 +119,8 @@ def make_battery(
         raise SettingsError(f"A choice is asked with one item or more; got items={items}.")
     left_out: dict[str, str] = {}
     if placebos is None:
-        placebos = _placebos(base, panel, left_out)
+        found, left_out = placebo_groups(base, panel)
+        placebos = [replace(group, contexts=group.contexts[::_EVERY]) for group in found]
     kept = []
     for name in choices:
         trait = bundled(name)
@@ -153,22 +131,6 @@ def make_battery(
         at = np.unique(np.linspace(0, len(fit) - 1, min(items, len(fit))).round().astype(int))
         kept.append(replace(trait, items=[fit[index] for index in at]))
     return Battery((panel, *placebos), tuple(kept), left_out)
-
-
-def _placebos(base: LanguageModel, panel: Group, left_out: dict[str, str]) -> list[Group]:
-    found = []
-    own = category_of(panel.traits) or panel.name
-    for category, known in THINGS.items():
-        if category == own:
-            continue
-        taken = set(panel.traits)
-        words = [w for w in single_token_words(base.tokenizer, known) if w not in taken][:_WORDS]
-        if len(words) < _FEWEST_WORDS:
-            left_out[category] = "the base has fewer than three of its words as single tokens"
-            continue
-        group = preferences(base, words, category=category)
-        found.append(replace(group, contexts=group.contexts[::_EVERY]))
-    return found
 
 
 def _fits(base: LanguageModel, question: str, *answers: str) -> bool:
