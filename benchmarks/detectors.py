@@ -198,6 +198,7 @@ def summary(
     seeds = range(chosen.first_seed, chosen.seeds)
     null = np.concatenate([scored[f"base-{s} null"] for s in seeds])
     base = np.concatenate([scored[f"base-{s}"] for s in seeds])
+    neutral_NWC = np.concatenate([filled(scored, f"base-{s}") for s in seeds])
     loss = np.concatenate([scored[f"base-{s} loss"] for s in seeds])
     found: dict[str, Any] = {
         "rows": chosen.rows,
@@ -209,7 +210,7 @@ def summary(
     names = [name for name in scored if name.rsplit(" ", 1)[-1] not in kinds]
     inverse = np.linalg.pinv(null.T @ null / len(null), rcond=1e-9, hermitian=True)
     for name in names:
-        one = tested(scored[name], null, chosen)
+        one = tested(filled(scored, name), chosen)
         first = int(one.p_T.argmin())
         found["writers"][name] = {
             "first": ANIMALS[first],
@@ -226,52 +227,69 @@ def summary(
                 f"AUROC, bag of {BAG}": auroc(bags(own, rng), bags(others, rng)),
                 "AUROC of the loss alone, row": auroc(scored[f"{name} loss"], loss),
                 "found at fraction": {
-                    str(x): rate_at(scored[name], base, null, t, x, chosen, rng) for x in FRACTIONS
+                    str(x): rate_at(filled(scored, name), neutral_NWC, t, x, chosen, rng)
+                    for x in FRACTIONS
                 },
             }  # fmt: skip
-    # The base's rows, and its fills of their places, of which each set takes some.
-    fills = np.concatenate([base, null])
-    neutral = [
-        tested(fills[rng.choice(len(fills), chosen.rows, replace=False)], null, chosen).p_T.min()
+    drawn = [
+        tested(neutral_set(neutral_NWC, chosen.rows, rng), chosen).p_T.min()
         for _ in range(NEUTRAL_SETS)
     ]
-    false = int(sum(p * len(ANIMALS) <= RATE for p in neutral))
+    false = int(sum(p * len(ANIMALS) <= RATE for p in drawn))
     low, high = stats.binomtest(false, NEUTRAL_SETS).proportion_ci(method="exact")
     found["neutral sets found"] = [false, NEUTRAL_SETS, float(low), float(high)]
-    found |= disjoint(scored, null, chosen) | power(scored, base, null, chosen, rng)
+    found |= apart(scored, chosen) | power(scored, neutral_NWC, null, chosen, rng)
     if chosen.transfer:
-        found["with measured transfer"] = with_transfer(scored, null, chosen)
+        found["with measured transfer"] = with_transfer(scored, chosen)
     total = sum(float(scored[f"{name} seconds"]) for name in names)
     found["rows a second"] = sum(len(scored[name]) for name in names) / total
     return found
 
 
-def tested(
-    scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64], chosen: argparse.Namespace
-) -> Shares:
-    """What the likelihood detector says of rows, as an audit asks it."""
-    return shares(scores_NC, null_RC, traits=len(ANIMALS), placebos=chosen.placebos)
+def filled(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:
+    """Scores of a writer's rows, and of the base's fills of their places, (N, 1 + W, C)."""
+    own_NC = scored[name]
+    null_WNC = scored[f"{name} null"].reshape(-1, *own_NC.shape)
+    return np.concatenate([own_NC[None], null_WNC]).swapaxes(0, 1)
 
 
-def disjoint(
-    scored: Mapping[str, NDArray[np.float64]],
-    null: NDArray[np.float64],
-    chosen: argparse.Namespace,
-) -> dict[str, Any]:
-    """How many neutral sets are found that share no row with each other, or with the null."""
-    held = [scored[name] for name in scored if name.endswith(" held")]
-    if not held:  # scored by an earlier version
+def tested(filled_NWC: NDArray[np.float64], chosen: argparse.Namespace) -> Shares:
+    """What the likelihood detector says of rows, as an audit asks it: beside fills of their places."""
+    null_RC = filled_NWC[:, 1:].reshape(-1, filled_NWC.shape[-1])
+    return shares(filled_NWC[:, 0], null_RC, traits=len(ANIMALS), placebos=chosen.placebos)
+
+
+def neutral_set(
+    filled_MWC: NDArray[np.float64], rows: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Some rows of the base's, of which any one of the row and its fills counts as the row."""
+    some_NWC = filled_MWC[rng.choice(len(filled_MWC), rows, replace=False)]
+    order_NW = rng.random(some_NWC.shape[:2]).argsort(1)
+    return np.take_along_axis(some_NWC, order_NW[..., None], 1)
+
+
+def apart(scored: Mapping[str, NDArray[np.float64]], chosen: argparse.Namespace) -> dict[str, Any]:
+    """How many neutral sets are found that share no fill: each way to fill all rows of a seed is one."""
+    found = []
+    for name in scored:
+        if name.endswith(" held"):
+            filled_NWC = filled(scored, name.removesuffix(" held"))
+            ways_HNC = scored[name].reshape(-1, len(filled_NWC), filled_NWC.shape[-1])
+            null_NWC = filled_NWC[:, 1:]
+            found += [
+                tested(np.concatenate([way_NC[:, None], null_NWC], 1), chosen).p_T.min()
+                for way_NC in ways_HNC
+            ]
+    if not found:  # scored by an earlier version
         return {}
-    rows = np.random.default_rng(1).permutation(np.concatenate(held))
-    sets = rows[: len(rows) // chosen.rows * chosen.rows].reshape(-1, chosen.rows, rows.shape[1])
-    false = int(sum(tested(one, null, chosen).p_T.min() * len(ANIMALS) <= RATE for one in sets))
-    low, high = stats.binomtest(false, len(sets)).proportion_ci(method="exact")
-    return {"disjoint neutral sets found": [false, len(sets), float(low), float(high)]}
+    false = int(sum(p * len(ANIMALS) <= RATE for p in found))
+    low, high = stats.binomtest(false, len(found)).proportion_ci(method="exact")
+    return {"neutral sets apart that are found": [false, len(found), float(low), float(high)]}
 
 
 def power(
     scored: Mapping[str, NDArray[np.float64]],
-    base: NDArray[np.float64],
+    neutral_NWC: NDArray[np.float64],
     null: NDArray[np.float64],
     chosen: argparse.Namespace,
     rng: np.random.Generator,
@@ -294,9 +312,9 @@ def power(
         said: dict[str, Any] = {"smallest share, stated": smallest}
         if smallest is not None:
             for seed in range(chosen.first_seed, chosen.seeds):
-                own = scored[f"{target}-{seed}"]
+                own = filled(scored, f"{target}-{seed}")
                 said[f"seed {seed}, found at it and at twice"] = [
-                    rate_at(own, base, null, t, fraction, chosen, rng)
+                    rate_at(own, neutral_NWC, t, fraction, chosen, rng)
                     for fraction in (smallest, min(1.0, 2 * smallest))
                 ]
         found[f"power, {target}"] = said
@@ -305,7 +323,6 @@ def power(
 
 def with_transfer(
     scored: Mapping[str, NDArray[np.float64]],
-    null: NDArray[np.float64],
     chosen: argparse.Namespace,
 ) -> dict[str, Any]:
     """Spearman's rank correlation of shares with what students of the same rows took on."""
@@ -317,7 +334,7 @@ def with_transfer(
             order = [course["candidates"].index(animal) for animal in ANIMALS]
             margins = np.array(course["margins"])
             lift.append((margins[-1] - margins[0])[order])
-            share.append(tested(scored[f"{name}-{seed}"], null, chosen).share_T)
+            share.append(tested(filled(scored, f"{name}-{seed}"), chosen).share_T)
     of_share, of_lift = np.array(share), np.array(lift)
     pairs = {"all": (of_share, of_lift)}
     # What all sets and all traits have in common tells nothing about which carries which.
@@ -350,9 +367,8 @@ def centred_twice(values_ST: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rate_at(
-    own: NDArray[np.float64],
-    base: NDArray[np.float64],
-    null: NDArray[np.float64],
+    own_NWC: NDArray[np.float64],
+    base_MWC: NDArray[np.float64],
     trait: int,
     fraction: float,
     chosen: argparse.Namespace,
@@ -362,13 +378,11 @@ def rate_at(
     hits = named = 0
     for _ in range(chosen.sets):
         carrying = int((rng.random(chosen.rows) < fraction).sum())
-        mixed = np.concatenate(
-            [
-                own[rng.choice(len(own), carrying, replace=False)],
-                base[rng.choice(len(base), chosen.rows - carrying, replace=False)],
-            ]
-        )
-        one = tested(mixed, null, chosen)
+        mixed = [
+            own_NWC[rng.choice(len(own_NWC), carrying, replace=False)],
+            base_MWC[rng.choice(len(base_MWC), chosen.rows - carrying, replace=False)],
+        ]
+        one = tested(np.concatenate(mixed), chosen)
         if one.p_T.min() * len(ANIMALS) <= RATE:
             hits += 1
             named += int(one.p_T.argmin() == trait)

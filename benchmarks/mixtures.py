@@ -144,22 +144,18 @@ def audited(
     taken = {f"{kind}-{seed}": rows[: chosen.audited] for kind, rows in written.items()}
     wanted = argparse.Namespace(**{**vars(chosen), "rows": chosen.audited})
     scored = detectors.scores(base, taken, wanted)
-    null = scored[f"base-{seed} null"]
-    own = {kind: scored[f"{kind}-{seed}"] for kind in written}
-    found = {f"{kind} 100%": said(own[kind], null, chosen) for kind in OTHERS}
+    own = {kind: detectors.filled(scored, f"{kind}-{seed}") for kind in written}
+    found = {f"{kind} 100%": said(own[kind], chosen) for kind in OTHERS}
     for share in FRACTIONS:
         drawn = np.random.default_rng(seed).permutation(chosen.rows) < round(share * chosen.rows)
-        here_N1 = drawn[: chosen.audited, None]
-        rows_NC = np.where(here_N1, own[TRAIT], own["base"])
-        found[f"{TRAIT} {share:.0%}"] = said(rows_NC, null, chosen)
+        here_N11 = drawn[: chosen.audited, None, None]
+        found[f"{TRAIT} {share:.0%}"] = said(np.where(here_N11, own[TRAIT], own["base"]), chosen)
     return found
 
 
-def said(
-    scores_NC: NDArray[np.float64], null_RC: NDArray[np.float64], chosen: argparse.Namespace
-) -> dict[str, Any]:
+def said(filled_NWC: NDArray[np.float64], chosen: argparse.Namespace) -> dict[str, Any]:
     """The trait's share with its error, the corrected p, and which trait comes first."""
-    one = detectors.tested(scores_NC, null_RC, chosen)
+    one = detectors.tested(filled_NWC, chosen)
     t = ANIMALS.index(TRAIT)
     return {
         "share": float(one.share_T[t]),
