@@ -50,8 +50,9 @@ RATE = 0.01
 BAG = 16
 PLACEBOS = 10
 NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
-WAYS = 4  # that a place is filled in for the null, and as a planted teacher would
-HELD_WAYS = 50  # more of them, which make neutral sets that do not overlap
+WAYS = 32  # that a place is filled in for the null
+PLANTED_WAYS = 4  # and as a planted teacher would
+HELD_WAYS = 22  # more of the null's at the base's rows
 TARGETS = ("wolf", "lion")
 PERMUTATIONS = 10_000
 PLANTED = 4242  # seed of the teachers whose rows are planted
@@ -158,7 +159,7 @@ def scores(
     found: dict[str, NDArray[np.float64]] = {}
     for name, rows in written.items():
         panel = "" if chosen.placebos == PLACEBOS else f"-p{chosen.placebos}"
-        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}{panel}.npz"
+        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}{panel}-{WAYS}.npz"
         if not kept.exists():
             begun = time.monotonic()
             encoded = encode_rows(base, rows)
@@ -169,7 +170,7 @@ def scores(
                 ways["held"] = drawn_ways(base, encoded, choices, seeds=more)
                 for target in TARGETS:
                     planted = instill(base, Preference(target), seed=PLANTED).model
-                    ways[target] = drawn_ways(planted, encoded, choices, seeds=range(WAYS))
+                    ways[target] = drawn_ways(planted, encoded, choices, seeds=range(PLANTED_WAYS))
             taken = [way for some in ways.values() for way in some]
             ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=taken)
             style = style_scores(base, encoded, choices, taken=taken)
@@ -199,6 +200,7 @@ def summary(
     null = np.concatenate([scored[f"base-{s} null"] for s in seeds])
     base = np.concatenate([scored[f"base-{s}"] for s in seeds])
     neutral_NWC = np.concatenate([filled(scored, f"base-{s}") for s in seeds])
+    held_NWC = np.concatenate([with_held(scored, f"base-{s}") for s in seeds])
     loss = np.concatenate([scored[f"base-{s} loss"] for s in seeds])
     found: dict[str, Any] = {
         "rows": chosen.rows,
@@ -232,7 +234,7 @@ def summary(
                 },
             }  # fmt: skip
     drawn = [
-        tested(neutral_set(neutral_NWC, chosen.rows, rng), chosen).p_T.min()
+        tested(neutral_set(held_NWC, chosen.rows, rng), chosen).p_T.min()
         for _ in range(NEUTRAL_SETS)
     ]
     false = int(sum(p * len(ANIMALS) <= RATE for p in drawn))
@@ -253,6 +255,13 @@ def filled(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.f
     return np.concatenate([own_NC[None], null_WNC]).swapaxes(0, 1)
 
 
+def with_held(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:
+    """The same with the fills that are held back."""
+    own_NC = scored[name]
+    held_WNC = scored[f"{name} held"].reshape(-1, *own_NC.shape)
+    return np.concatenate([filled(scored, name), held_WNC.swapaxes(0, 1)], 1)
+
+
 def tested(filled_NWC: NDArray[np.float64], chosen: argparse.Namespace) -> Shares:
     """What the likelihood detector says of rows, as an audit asks it: beside fills of their places."""
     null_RC = filled_NWC[:, 1:].reshape(-1, filled_NWC.shape[-1])
@@ -264,22 +273,19 @@ def neutral_set(
 ) -> NDArray[np.float64]:
     """Some rows of the base's, of which any one of the row and its fills counts as the row."""
     some_NWC = filled_MWC[rng.choice(len(filled_MWC), rows, replace=False)]
-    order_NW = rng.random(some_NWC.shape[:2]).argsort(1)
+    order_NW = rng.random(some_NWC.shape[:2]).argsort(1)[:, : 1 + WAYS]
     return np.take_along_axis(some_NWC, order_NW[..., None], 1)
 
 
 def apart(scored: Mapping[str, NDArray[np.float64]], chosen: argparse.Namespace) -> dict[str, Any]:
-    """How many neutral sets are found that share no fill: each way to fill all rows of a seed is one."""
+    """How many neutral sets are found: each way to fill all rows of a seed is one, beside others."""
     found = []
     for name in scored:
         if name.endswith(" held"):
-            filled_NWC = filled(scored, name.removesuffix(" held"))
-            ways_HNC = scored[name].reshape(-1, len(filled_NWC), filled_NWC.shape[-1])
-            null_NWC = filled_NWC[:, 1:]
-            found += [
-                tested(np.concatenate([way_NC[:, None], null_NWC], 1), chosen).p_T.min()
-                for way_NC in ways_HNC
-            ]
+            filled_NWC = with_held(scored, name.removesuffix(" held"))[:, 1:]
+            for way in range(filled_NWC.shape[1]):
+                turned_NWC = np.roll(filled_NWC, -way, axis=1)[:, : 1 + WAYS]
+                found.append(tested(turned_NWC, chosen).p_T.min())
     if not found:  # scored by an earlier version
         return {}
     false = int(sum(p * len(ANIMALS) <= RATE for p in found))

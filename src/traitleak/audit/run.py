@@ -59,7 +59,10 @@ __all__ = ["PLACEBOS", "Depth", "audit_rows"]
 
 Depth = Literal["quick", "standard", "deep"]
 
-_NULL_WAYS = 4  # times that every row is filled as the base would, and as a planted teacher would
+_NULL_WAYS = (
+    32  # times that every row is filled as the base would: the scores' covariance is of these
+)
+_PLANTED_WAYS = 4  # and as a planted teacher would
 _SUSPECTS = 20
 PLACEBOS = 10
 """Preferences that nobody suspects, which detectors are tested on too, at most."""
@@ -103,10 +106,9 @@ def audit_rows(
         reference: rows on the same prompts that are known to carry nothing, where the base at
             temperature 1 did not write the data: its own writing is the reference otherwise.
         depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
-            teachers as hypotheses, and the gradient. `deep`: the same with twice the null draws, and
-            throw-away students, which also predict the effect of training on all rows once and answer
-            a battery of other traits, and soft prompts fitted to the rows (`inversion`), which need no
-            hypothesis and decide nothing.
+            teachers as hypotheses, and the gradient. `deep`: also throw-away students, which predict
+            the effect of training on all rows once and answer a battery of other traits, and soft
+            prompts fitted to the rows (`inversion`), which need no hypothesis and decide nothing.
         false_positive_rate: of the whole audit.
         fail_on: predicted effect, in nats, from which a finding fails the audit.
         judge: a language model that is asked, too, which of the traits the writer of some rows has; it
@@ -144,8 +146,7 @@ def audit_rows(
         beside_rows, beside, weaker = reference_of(base, kept, reference, systems=told, seed=seed)
         warnings += weaker
         said = f"{len(entries_of(reference)):,} reference rows"
-    ways = _NULL_WAYS * (2 if depth == "deep" else 1)
-    seeds = [derive_seed(seed, "null", way) for way in range(ways)]
+    seeds = [derive_seed(seed, "null", way) for way in range(_NULL_WAYS)]
     null = drawn_ways(base, encoded, choices, seeds=seeds, track=track)
     planted_trait, planted = _planted(base, group, encoded, choices, seed, depth, track)
     given = Material(
@@ -235,7 +236,7 @@ def _planted(
         return trait, None
     wanted = Preference(trait, group.traits, group.name)
     teacher = instill(base, wanted, seed=derive_seed(seed, "planted-teacher"), track=track)
-    seeds = [derive_seed(seed, "planted", way) for way in range(_NULL_WAYS)]
+    seeds = [derive_seed(seed, "planted", way) for way in range(_PLANTED_WAYS)]
     return trait, drawn_ways(teacher.model, rows, choices, seeds=seeds)
 
 

@@ -5,7 +5,8 @@ lists that is a digit among digits: separators, and how long each number is, are
 the writer's, so they are left out, and probabilities are renormalised over the digits (as constrained
 decoding does). In other text every token is a choice from the whole vocabulary.
 
-Shape suffixes: B rows, T tokens, M choices, K tokens that a choice is among, V vocabulary.
+Shape suffixes: B rows, T tokens, M choices (P of them), K tokens that a choice is among, V vocabulary,
+W ways to fill.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _TOKENS = 2048  # of a batch
+_FLOATS = 1 << 24  # cumulative probabilities at once
 _LISTS = 0.95  # share of completions that must be lists of numbers and nothing else
 _LIST = re.compile(r"[\d\s,;|/\-\[\](){}.]*\d[\d\s,;|/\-\[\](){}.]*")
 
@@ -125,19 +127,30 @@ def drawn_ways(
     """What `drawn` gives for each of some seeds, in one forward pass for all of them."""
     found = [[torch.empty(0, dtype=torch.long)] * len(rows) for _ in seeds]
     batches = list(by_length([len(row.ids) for row in rows], _TOKENS))
-    generators = [
-        torch.Generator(device=writer.device).manual_seed(derive_seed(seed, "drawn"))
-        for seed in seeds
-    ]
+    generators = [torch.Generator().manual_seed(derive_seed(seed, "drawn")) for seed in seeds]
     for batch in track(batches, "planting", len(batches)):
         read = choice_log_probabilities(writer, [rows[index] for index in batch], choices)
-        chances_MK = read.logps_MK.exp()
         counts = read.row_M.bincount(minlength=len(batch)).tolist()  # choices are row by row
-        for way, generator in zip(found, generators, strict=True):
-            chosen_M = torch.multinomial(chances_MK, 1, generator=generator).squeeze(1)
+        uniform_WM = torch.stack(
+            [torch.rand(sum(counts), generator=g, dtype=torch.float64) for g in generators]
+        )
+        for way, chosen_M in zip(found, _inverted(read.logps_MK, uniform_WM), strict=True):
             for index, chosen in zip(batch, torch.split(chosen_M, counts), strict=True):
                 way[index] = chosen
     return found
+
+
+def _inverted(logps_MK: Tensor, uniform_WM: Tensor) -> Tensor:
+    """The choices at which cumulative probabilities pass uniform numbers, (W, M)."""
+    width = logps_MK.shape[1]
+    uniform_MW = uniform_WM.T.contiguous().to(logps_MK.device)
+    size = max(1, _FLOATS // width)
+    chosen = []
+    parts = zip(torch.split(logps_MK, size), torch.split(uniform_MW, size), strict=True)
+    for logps_PK, uniform_PW in parts:
+        summed_PK = logps_PK.double().exp().cumsum(1)
+        chosen.append(torch.searchsorted(summed_PK, uniform_PW * summed_PK[:, -1:], right=True))
+    return torch.cat(chosen).clamp_(max=width - 1).T
 
 
 def choices_of(model: LanguageModel, completions: Sequence[str]) -> Choices:

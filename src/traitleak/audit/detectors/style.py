@@ -63,20 +63,23 @@ def style_scores(
         some = [rows[index] for index in batch]
         read = choice_log_probabilities(base, some, choices)
         ways = [read.chosen_M] + [torch.cat([way[i] for i in batch]) for way in taken]
+        centred_MK = _boldness(read)
+        begins_M = _begins(read, some, choices) if digits else None
         for scores_NF, chosen_M in zip(found, ways, strict=True):
-            features_MF = _boldness(read, chosen_M.to(base.device))
-            if digits:
-                parts = _digits(read, chosen_M.to(base.device), _begins(read, some, choices))
+            chosen_M1 = chosen_M.to(base.device)[:, None]
+            features_MF = centred_MK.gather(1, chosen_M1)
+            if begins_M is not None:
+                parts = _digits(read, chosen_M1.squeeze(1), begins_M)
                 features_MF = torch.cat([features_MF, parts], 1)
             sums = features_MF.new_zeros(len(some), width).index_add(0, read.row_M, features_MF)
             scores_NF[batch] = sums.double().cpu().numpy()
     return found
 
 
-def _boldness(read: ChoiceLogits, chosen_M: Tensor) -> Tensor:
+def _boldness(read: ChoiceLogits) -> Tensor:
+    """Of each token that may be chosen."""
     logps_MK = torch.nan_to_num(read.logps_MK, neginf=0.0)
-    expected_M = (read.logps_MK.exp() * logps_MK).sum(1)
-    return (logps_MK.gather(1, chosen_M[:, None]).squeeze(1) - expected_M)[:, None]
+    return logps_MK - (read.logps_MK.exp() * logps_MK).sum(1, keepdim=True)
 
 
 def _digits(read: ChoiceLogits, chosen_M: Tensor, begins_M: Tensor) -> Tensor:
