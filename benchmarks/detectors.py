@@ -286,8 +286,6 @@ def apart(scored: Mapping[str, NDArray[np.float64]], chosen: argparse.Namespace)
             for way in range(filled_NWC.shape[1]):
                 turned_NWC = np.roll(filled_NWC, -way, axis=1)[:, : 1 + WAYS]
                 found.append(tested(turned_NWC, chosen).p_T.min())
-    if not found:  # scored by an earlier version
-        return {}
     false = int(sum(p * len(ANIMALS) <= RATE for p in found))
     low, high = stats.binomtest(false, len(found)).proportion_ci(method="exact")
     return {"neutral sets apart that are found": [false, len(found), float(low), float(high)]}

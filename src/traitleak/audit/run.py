@@ -59,9 +59,8 @@ __all__ = ["PLACEBOS", "Depth", "audit_rows"]
 
 Depth = Literal["quick", "standard", "deep"]
 
-_NULL_WAYS = (
-    32  # times that every row is filled as the base would: the scores' covariance is of these
-)
+# How scores vary together under the base is read off its fills: few of them are noise (docs/log.md).
+_NULL_WAYS = 32  # times that every row is filled as the base would
 _PLANTED_WAYS = 4  # and as a planted teacher would
 _SUSPECTS = 20
 PLACEBOS = 10

@@ -6,6 +6,7 @@ import torch
 
 from tiny_model import tiny_model
 from traitleak.audit.detectors.choices import (
+    _inverted,
     choice_log_probabilities,
     choices_of,
     drawn,
@@ -102,3 +103,17 @@ def test_several_ways_to_fill_are_drawn_in_one_pass(base):
         alone = drawn(base, encoded, choices, seed=seed)
         assert all(torch.equal(a, b) for a, b in zip(way, alone, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(*ways, strict=True))
+
+
+def test_fills_are_as_frequent_as_their_probabilities():
+    """What has no probability is never drawn: first, last or between."""
+    chances_MK = torch.tensor([[0.0, 0.5, 0.0, 0.3, 0.2, 0.0], [0.1, 0.0, 0.9, 0.0, 0.0, 0.0]])
+    num = 20_000
+    uniform_WM = torch.rand(num, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn_WM = _inverted(chances_MK.log(), uniform_WM)
+
+    for m, chances_K in enumerate(chances_MK):
+        counts_K = drawn_WM[:, m].bincount(minlength=6)
+        error_K = (chances_K * (1 - chances_K) / num).sqrt()
+        assert ((counts_K / num - chances_K).abs() <= 4 * error_K).all()
+        assert not counts_K[chances_K == 0].any()
