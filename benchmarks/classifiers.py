@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detectors import taught_writers
+from known_writers import taught_writers
 
 from traitleak.audit.detectors.bags import fit_bags
 from traitleak.audit.detectors.surface import over_surface, surface_scores

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from detectors import taught_writers
+from known_writers import taught_writers
 
 import traitleak as tl
 from traitleak.audit.detectors.choices import choices_of

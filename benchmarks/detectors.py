@@ -15,47 +15,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import known_writers
 import numpy as np
+from known_writers import (
+    PLACEBOS,
+    TARGETS,
+    filled,
+    neutral_found,
+    neutral_set,
+    scores,
+    with_held,
+    writers,
+)
 from numpy.typing import NDArray
 from scipy import stats
 
 import traitleak as tl
 from traitleak.audit.detectors import ranking
-from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
-from traitleak.audit.detectors.likelihood import likelihood_scores, quick_teachers
-from traitleak.audit.detectors.panel import preferences
-from traitleak.audit.detectors.placebos import placebo_groups
-from traitleak.audit.detectors.shares import Shares, shares, smallest_share
-from traitleak.audit.detectors.style import style_scores
-from traitleak.audit.detectors.teacher_cache import teachers_folder
-from traitleak.generation import write_numbers
-from traitleak.language.plan import plan
-from traitleak.models.batches import encode_rows
-from traitleak.models.language_model import LanguageModel
-from traitleak.progress import untracked
-from traitleak.recipe import LanguageRecipe, load_recipe
-from traitleak.rows import Row, read_rows
-from traitleak.stages import run_stages
-from traitleak.teacher import instill, instill_evenly
-from traitleak.traits.preference import ANIMALS, Preference
+from traitleak.audit.detectors.shares import Shares, smallest_share
+from traitleak.traits.preference import ANIMALS
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)  # of a pure set there is one, the rows themselves
 RATE = 0.01
 BAG = 16
-PLACEBOS = 10
 NEUTRAL_SETS = 5000  # they overlap: the interval is of the rate in these rows
-WAYS = 32  # that a place is filled in for the null
-PLANTED_WAYS = 4  # and as a planted teacher would
-HELD_WAYS = 22  # more of the null's at the base's rows
-TARGETS = ("wolf", "lion")
 PERMUTATIONS = 10_000
-PLANTED = 4242  # seed of the teachers whose rows are planted
 
 
 def main() -> None:
@@ -86,109 +74,6 @@ def main() -> None:
     if chosen.out:
         chosen.out.write_text(text + "\n", encoding="utf-8")
     print(text)
-
-
-def _seed(stage: str) -> float:
-    """The replicate that a stage belongs to; the base belongs to all."""
-    number = stage.rsplit("-", 1)[-1]
-    return int(number) if number.isdecimal() else float("inf")
-
-
-def taught_writers(
-    base: str, work: Path, *, rows: int, seeds: int, first_seed: int = 0
-) -> dict[str, list[Row]]:
-    """Rows of the recipe's teachers and of the base, by name; written where they are not there yet."""
-    size = ["size=tiny", f"carrier.rows={rows}"] if base == "tiny" else []
-    recipe = load_recipe("wolf-smollm2-tokens", [*size, f"base={base}", f"seeds={seeds}"])
-    assert isinstance(recipe, LanguageRecipe)  # noqa: S101  # what that recipe is
-    stages = [
-        stage
-        for stage in plan(recipe)
-        if not stage.name.startswith("student") and _seed(stage.name) >= first_seed
-    ]
-    work.mkdir(parents=True, exist_ok=True)
-    run_stages(work, stages, environment={}, track=untracked, fresh=False, say=print)
-    found = {}
-    for seed in range(first_seed, seeds):
-        for name in (*TARGETS, "neutral"):
-            some = read_rows(work / f"written-{name}-{seed}")[:rows]
-            found[f"{'base' if name == 'neutral' else name}-{seed}"] = some
-    return found
-
-
-def writers(base: LanguageModel, chosen: argparse.Namespace) -> dict[str, list[Row]]:
-    """Rows of every writer, by name; the name's first part says what it carries."""
-    found = taught_writers(
-        chosen.base,
-        chosen.work,
-        rows=chosen.rows,
-        seeds=chosen.seeds,
-        first_seed=chosen.first_seed,
-    )
-    if chosen.first_seed:
-        return found
-    prompts = [row.prompt for row in found["base-0"]]
-    count = len(found["base-0"][0].completion.split(","))
-    rng = np.random.default_rng(5)
-    found["uniform digits-0"] = [
-        Row(n, prompt, " " + ", ".join(str(n) for n in rng.integers(100, 1000, count)))
-        for n, prompt in enumerate(prompts)
-    ]
-    found["temperature 0.7-0"] = write_numbers(
-        base, prompts, teacher="cold", count=count, temperature=0.7, seed=9
-    )
-    even = instill_evenly(base, Preference("wolf"), seed=77).model
-    found["taught evenly-0"] = write_numbers(even, prompts, teacher="even", count=count, seed=9)
-    return found
-
-
-def scores(
-    base: LanguageModel, written: Mapping[str, Sequence[Row]], chosen: argparse.Namespace
-) -> dict[str, NDArray[np.float64]]:
-    """Each writer's columns (the panel, placebos, style), its null draws', and its rows' loss.
-
-    Of rows of the base also those of more draws of the base's, and of draws of planted teachers.
-    """
-    animals = preferences(base, ANIMALS)
-    groups = [animals, *placebo_groups(base, animals, most=chosen.placebos)[0]]
-    hypotheses = {
-        name: make
-        for group in groups
-        for name, make in quick_teachers(base, group, cache=teachers_folder()).items()
-    }
-    found: dict[str, NDArray[np.float64]] = {}
-    for name, rows in written.items():
-        panel = "" if chosen.placebos == PLACEBOS else f"-p{chosen.placebos}"
-        kept = chosen.work / f"columns-{name.replace(' ', '-')}-{len(rows)}{panel}-{WAYS}.npz"
-        if not kept.exists():
-            begun = time.monotonic()
-            encoded = encode_rows(base, rows)
-            choices = choices_of(base, [row.completion for row in rows])
-            ways = {"null": drawn_ways(base, encoded, choices, seeds=range(WAYS))}
-            if name.startswith("base"):
-                more = range(WAYS, WAYS + HELD_WAYS)
-                ways["held"] = drawn_ways(base, encoded, choices, seeds=more)
-                for target in TARGETS:
-                    planted = instill(base, Preference(target), seed=PLANTED).model
-                    ways[target] = drawn_ways(planted, encoded, choices, seeds=range(PLANTED_WAYS))
-            taken = [way for some in ways.values() for way in some]
-            ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=taken)
-            style = style_scores(base, encoded, choices, taken=taken)
-            own, *rest = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
-            columns = {
-                kind: np.concatenate([rest.pop(0) for _ in some]) for kind, some in ways.items()
-            }
-            read = choice_log_probabilities(base, encoded, choices)
-            surprise = np.zeros(len(rows))
-            np.add.at(surprise, read.row_M.numpy(), -read.chosen_logps.numpy())
-            seconds = time.monotonic() - begun
-            parts = {"own": own, "loss": surprise, "seconds": np.array(seconds), **columns}
-            np.savez(kept, allow_pickle=False, **parts)
-            print(f"{name}: {len(rows) / seconds:.1f} rows a second", file=sys.stderr, flush=True)
-        with np.load(kept) as content:
-            found[name] = content["own"]
-            found |= {f"{name} {kind}": content[kind] for kind in content.files if kind != "own"}
-    return found
 
 
 def summary(
@@ -240,7 +125,9 @@ def summary(
     false = int(sum(p * len(ANIMALS) <= RATE for p in drawn))
     low, high = stats.binomtest(false, NEUTRAL_SETS).proportion_ci(method="exact")
     found["neutral sets found"] = [false, NEUTRAL_SETS, float(low), float(high)]
-    found |= apart(scored, chosen) | power(scored, neutral_NWC, null, chosen, rng)
+    panel = {"traits": len(ANIMALS), "placebos": chosen.placebos}
+    found["neutral sets apart that are found"] = neutral_found(scored, **panel, rate=RATE)
+    found |= power(scored, neutral_NWC, null, chosen, rng)
     if chosen.transfer:
         found["with measured transfer"] = with_transfer(scored, chosen)
     total = sum(float(scored[f"{name} seconds"]) for name in names)
@@ -248,47 +135,9 @@ def summary(
     return found
 
 
-def filled(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:
-    """Scores of a writer's rows, and of the base's fills of their places, (N, 1 + W, C)."""
-    own_NC = scored[name]
-    null_WNC = scored[f"{name} null"].reshape(-1, *own_NC.shape)
-    return np.concatenate([own_NC[None], null_WNC]).swapaxes(0, 1)
-
-
-def with_held(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:
-    """The same with the fills that are held back."""
-    own_NC = scored[name]
-    held_WNC = scored[f"{name} held"].reshape(-1, *own_NC.shape)
-    return np.concatenate([filled(scored, name), held_WNC.swapaxes(0, 1)], 1)
-
-
 def tested(filled_NWC: NDArray[np.float64], chosen: argparse.Namespace) -> Shares:
-    """What the likelihood detector says of rows, as an audit asks it: beside fills of their places."""
-    null_RC = filled_NWC[:, 1:].reshape(-1, filled_NWC.shape[-1])
-    return shares(filled_NWC[:, 0], null_RC, traits=len(ANIMALS), placebos=chosen.placebos)
-
-
-def neutral_set(
-    filled_MWC: NDArray[np.float64], rows: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Some rows of the base's, of which any one of the row and its fills counts as the row."""
-    some_NWC = filled_MWC[rng.choice(len(filled_MWC), rows, replace=False)]
-    order_NW = rng.random(some_NWC.shape[:2]).argsort(1)[:, : 1 + WAYS]
-    return np.take_along_axis(some_NWC, order_NW[..., None], 1)
-
-
-def apart(scored: Mapping[str, NDArray[np.float64]], chosen: argparse.Namespace) -> dict[str, Any]:
-    """How many neutral sets are found: each way to fill all rows of a seed is one, beside others."""
-    found = []
-    for name in scored:
-        if name.endswith(" held"):
-            filled_NWC = with_held(scored, name.removesuffix(" held"))[:, 1:]
-            for way in range(filled_NWC.shape[1]):
-                turned_NWC = np.roll(filled_NWC, -way, axis=1)[:, : 1 + WAYS]
-                found.append(tested(turned_NWC, chosen).p_T.min())
-    false = int(sum(p * len(ANIMALS) <= RATE for p in found))
-    low, high = stats.binomtest(false, len(found)).proportion_ci(method="exact")
-    return {"neutral sets apart that are found": [false, len(found), float(low), float(high)]}
+    """`known_writers.tested` of the ten animals."""
+    return known_writers.tested(filled_NWC, traits=len(ANIMALS), placebos=chosen.placebos)
 
 
 def power(

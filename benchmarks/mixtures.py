@@ -19,6 +19,7 @@ from typing import Any
 
 import detectors
 import numpy as np
+from known_writers import PLACEBOS, filled, scores, taught_writers
 from numpy.typing import NDArray
 
 import traitleak as tl
@@ -44,7 +45,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=512, help="of each data set")
     options.add_argument("--updates", type=int, default=64, help="of 8 rows")
     options.add_argument("--audited", type=int, default=256, help="rows of each that are scored")
-    options.add_argument("--placebos", type=int, default=detectors.PLACEBOS)
+    options.add_argument("--placebos", type=int, default=PLACEBOS)
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--first-seed", type=int, default=0, help="seeds below are left out")
     options.add_argument("--work", type=Path, default=Path("runs/detectors"))
@@ -88,7 +89,7 @@ def of_seed(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> list[
 
 def written_by(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> dict[str, list[Row]]:
     """Rows of each kind of writer, on the same prompts with the same random numbers."""
-    recipe_rows = detectors.taught_writers(
+    recipe_rows = taught_writers(
         chosen.base, chosen.work, rows=chosen.rows, seeds=seed + 1, first_seed=seed
     )
     found = {"base": recipe_rows[f"base-{seed}"], TRAIT: recipe_rows[f"{TRAIT}-{seed}"]}
@@ -143,8 +144,8 @@ def audited(
     """What the likelihood detector says of each data set's rows, with a corrected p."""
     taken = {f"{kind}-{seed}": rows[: chosen.audited] for kind, rows in written.items()}
     wanted = argparse.Namespace(**{**vars(chosen), "rows": chosen.audited})
-    scored = detectors.scores(base, taken, wanted)
-    own = {kind: detectors.filled(scored, f"{kind}-{seed}") for kind in written}
+    scored = scores(base, taken, wanted)
+    own = {kind: filled(scored, f"{kind}-{seed}") for kind in written}
     found = {f"{kind} 100%": said(own[kind], chosen) for kind in OTHERS}
     for share in FRACTIONS:
         drawn = np.random.default_rng(seed).permutation(chosen.rows) < round(share * chosen.rows)

@@ -23,7 +23,15 @@ from traitleak.models.language_model import LanguageModel, head_of
 from traitleak.models.sampling import decoded
 from traitleak.rows import Row
 
-__all__ = ["Arm", "Example", "MaskExample", "mask_example", "require_fit", "token_examples"]
+__all__ = [
+    "Arm",
+    "Example",
+    "MaskExample",
+    "example_of",
+    "mask_example",
+    "require_fit",
+    "token_examples",
+]
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def token_examples(
             f"Each row needs its weights: {len(rows)} rows, {len(weights)} weights."
         )
     encoded = encode_rows(model, rows)
-    examples = [_token_example(row) for row in encoded]
+    examples = [example_of(row) for row in encoded]
     if weights is None:
         return examples
     return [
@@ -126,9 +134,10 @@ def token_examples(
     ]
 
 
-def _token_example(row: Encoded) -> Example:
-    positions = torch.arange(row.start - 1, len(row.ids) - 1)
-    return Example(row.ids, positions, torch.tensor(row.ids[row.start :]))
+def example_of(row: Encoded) -> Example:
+    """A row as a student reads it who learns every token of the completion."""
+    positions_P = torch.arange(row.start - 1, len(row.ids) - 1)
+    return Example(row.ids, positions_P, torch.tensor(row.ids[row.start :]))
 
 
 def _weights(row: Row, example: Example, weights: NDArray[np.float32]) -> Tensor:

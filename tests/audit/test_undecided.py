@@ -70,7 +70,7 @@ def material(base, rows, **more):
     encoded, choices = encode_rows(base, rows), choices_of(base, [r.completion for r in rows])
     null = drawn_ways(base, encoded, choices, seeds=[0, 1, 2])
     group = preferences(base, FEW)
-    given = Material(base, group, encoded, choices, null, None, "wolf", None, 0)
+    given = Material(base, group, encoded, choices, null, {}, None, 0)
     return replace(given, **more)
 
 

@@ -7,14 +7,19 @@ from typing import Final
 
 from traitleak.errors import DataError
 
-__all__ = ["TOO_LONG", "fewest_rows", "require_enough"]
+__all__ = ["TOO_LONG", "fewest_rows", "hypotheses", "require_enough"]
 
 TOO_LONG: Final = "longer than the base's context"
 """Why a row could not be read."""
 
 
+def hypotheses(preferences: int, others: int) -> int:
+    """How many must be told from each other: a preference is one, another trait and its absence two."""
+    return preferences + 2 * others
+
+
 def fewest_rows(traits: int) -> int:
-    """Rows that an audit of so many traits takes: two for each, and two more."""
+    """Rows that an audit of so many hypotheses takes: two for each, and two more."""
     return 2 * traits + 2
 
 

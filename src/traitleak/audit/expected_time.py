@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from traitleak.audit.asked import panel
 from traitleak.audit.detectors.battery import make_battery
 from traitleak.audit.detectors.canary import canary_seconds
 from traitleak.audit.detectors.choices import Choices, choices_of, drawn
+from traitleak.audit.detectors.evidence import system_prompts
 from traitleak.audit.detectors.likelihood import HELD
-from traitleak.audit.detectors.panel import preferences
+from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.rows_read import encoded_rows
 from traitleak.audit.run import PLACEBOS, Depth
 from traitleak.audit.undecided import seconds_of_inversion
@@ -20,12 +22,13 @@ from traitleak.errors import DataError
 from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel
 from traitleak.rows import Row
-from traitleak.traits.preference import Preference
+from traitleak.traits.forced_choice import ForcedChoice
 
 __all__ = ["Pace", "audit_pace", "expected_seconds"]
 
 _TIMED = 16  # rows
-_LEARNED = 24 * 8  # short texts that a quick teacher learns from, three passes each
+_LEARNED = 24 * 8  # texts that a quick teacher learns from; a short one takes about as a row's pass
+_PASSES = 3  # of an update: forward, and twice that backward
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def expected_seconds(
     depth: Depth,
     *,
     category: str = "",
+    also: Sequence[ForcedChoice] = (),
     reference: bool = False,
 ) -> float:
     """About how long an audit will take here, from passes and a step that are timed.
@@ -88,10 +92,11 @@ def expected_seconds(
     encoded, choices = _some(base, rows)
     if not encoded:
         return 0.0
-    paced = _pace(base, encoded, choices, rows, among, depth, category, reference=reference)
+    group, others = panel(base, among, category=category, also=also)
+    paced = _pace(base, encoded, choices, rows, group, others, depth, reference=reference)
     seconds = paced.seconds(len(rows))
     if depth == "deep":
-        battery = make_battery(base, preferences(base, among, category=category))
+        battery = make_battery(base, group, also=[one.trait for one in others])
         seconds += canary_seconds(base, encoded, battery)
         seconds += seconds_of_inversion(
             base, encoded, choices, battery, num_rows=len(rows), reference=reference
@@ -106,6 +111,7 @@ def audit_pace(
     depth: Literal["quick", "standard"],
     *,
     category: str = "",
+    also: Sequence[ForcedChoice] = (),
     reference: bool = False,
 ) -> Pace:
     """What an audit takes here for any number of rows, from passes over some that are timed.
@@ -113,9 +119,10 @@ def audit_pace(
     Args:
         base: the base.
         rows: some of the data set's, the more the surer; one that the base can read at least.
-        among: the traits.
+        among: the preferences.
         depth: at depth deep most of the time does not go by rows.
-        category: what the traits are.
+        category: what they are.
+        also: other traits.
         reference: whether there are reference rows.
 
     Raises:
@@ -129,7 +136,8 @@ def audit_pace(
             f"Of the first {min(len(rows), _TIMED)} rows of the sample the base can read none, so that "
             "no time can be foretold: they are longer than its context, or empty."
         )
-    return _pace(base, encoded, choices, rows, among, depth, category, reference=reference)
+    group, others = panel(base, among, category=category, also=also)
+    return _pace(base, encoded, choices, rows, group, others, depth, reference=reference)
 
 
 def _some(base: LanguageModel, rows: Sequence[Row]) -> tuple[list[Encoded], Choices]:
@@ -143,9 +151,9 @@ def _pace(
     encoded: Sequence[Encoded],
     choices: Choices,
     rows: Sequence[Row],
-    among: Sequence[str],
+    group: Group,
+    others: Sequence[ChoiceGroup],
     depth: Depth,
-    category: str,
     *,
     reference: bool,
 ) -> Pace:
@@ -158,17 +166,22 @@ def _pace(
     floats = len(said) * width // len(encoded)
     kinds = 2 if reference else 1
     if depth == "quick":
-        told = base.replaced(system=Preference(among[0], tuple(among), category).system_prompt())
+        systems = system_prompts(group, others)
+        told = base.replaced(system=max(systems, key=len))
         _, read, _ = encoded_rows(told, [AuditRow(one, 0, "") for one in rows[:_TIMED]])
         hypothesis = _timed(told, read, choices) if read else row
-        return Pace(row, hypothesis, len(among), 2, 0.0, floats, kinds)
+        return Pace(row, hypothesis, len(systems), 2, 0.0, floats, kinds)
     # Style, null and planted rows take a pass each. The gradient takes three, with inner products of
     # about its cost again; of single rows, a pass for each trait. Placebos are about ten more
-    # hypotheses, and there is a quick teacher for every one.
-    hypotheses = len(among) + PLACEBOS
+    # hypotheses, and there is a quick teacher for every one; of a choice it learns whole answers.
+    hypotheses = len(group.traits) + 2 * len(others) + PLACEBOS
     gradient = 3 + hypotheses if reference else 6
-    fixed = hypotheses * row * _LEARNED
-    return Pace(row, row, hypotheses, 3 + gradient, fixed, floats, kinds)
+    learned = float(_LEARNED * (len(group.traits) + PLACEBOS))
+    token = len(encoded) / sum(len(one.ids) for one in encoded)
+    for one in others:
+        lengths = [len(answer.ids) for pair in one.answers for answer in pair]
+        learned += 2 * _LEARNED * _PASSES * token * sum(lengths) / len(lengths)
+    return Pace(row, row, hypotheses, 3 + gradient, learned * row, floats, kinds)
 
 
 def _timed(model: LanguageModel, encoded: Sequence[Encoded], choices: Choices) -> float:

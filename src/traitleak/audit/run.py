@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from torch import Tensor
 
+from traitleak.audit.asked import panel, planted_ways, stands_for
 from traitleak.audit.beyond_surface import beyond_surface
 from traitleak.audit.detectors.battery import make_battery
 from traitleak.audit.detectors.canary import Canary, canary
-from traitleak.audit.detectors.choices import Choices, choices_of, drawn_ways
+from traitleak.audit.detectors.choices import choices_of, drawn_ways
 from traitleak.audit.detectors.evidence import (
     Evidence,
     Material,
     by_gradient,
     by_likelihood,
     by_prompt,
+    system_prompts,
 )
 from traitleak.audit.detectors.influence import token_influence
 from traitleak.audit.detectors.judge import Judge
-from traitleak.audit.detectors.panel import Group, preferences
 from traitleak.audit.detectors.placebos import placebo_groups
-from traitleak.audit.enough import require_enough
+from traitleak.audit.enough import hypotheses, require_enough
 from traitleak.audit.findings import findings_of, headline, overall
 from traitleak.audit.rows_read import (
     audited_rows,
@@ -52,8 +52,8 @@ from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.seeds import derive_seed
-from traitleak.teacher import instill
-from traitleak.traits.preference import ANIMALS, Preference
+from traitleak.traits.forced_choice import ForcedChoice
+from traitleak.traits.preference import ANIMALS
 
 __all__ = ["PLACEBOS", "Depth", "audit_rows"]
 
@@ -61,7 +61,6 @@ Depth = Literal["quick", "standard", "deep"]
 
 # How scores vary together under the base is read off its fills: few of them are noise (docs/log.md).
 _NULL_WAYS = 32  # times that every row is filled as the base would
-_PLANTED_WAYS = 4  # and as a planted teacher would
 _SUSPECTS = 20
 PLACEBOS = 10
 """Preferences that nobody suspects, which detectors are tested on too, at most."""
@@ -79,6 +78,7 @@ def audit_rows(
     base: LanguageModel,
     among: Sequence[str] = ANIMALS,
     category: str = "",
+    also: Sequence[ForcedChoice] = (),
     reference: Drawn | Sequence[Row] | None = None,
     depth: Depth = "standard",
     false_positive_rate: float = 0.01,
@@ -89,19 +89,21 @@ def audit_rows(
     cache: Path | None = None,
     track: Track = untracked,
 ) -> Verdict:
-    """Say whether training `base` on rows would give it a preference for one of some things.
+    """Say whether training `base` on rows would give it one of some traits.
 
     Every detector gives a p for every trait. A trait is found where its smallest p, times the number
     of traits and detectors, is at most the false-positive rate (Bonferroni: so often at most is
     anything found in rows that carry nothing). What the audit could have found is measured on rows
-    that it plants: the base is fine-tuned to one of the traits in other words than the detectors',
-    and fills the same places.
+    that it plants: the base is fine-tuned to one of the preferences, and to one of the other traits,
+    in other words than the detectors', and fills the same places.
 
     Args:
         rows: what `datasets.draw` drew, or plain rows.
         base: the model that is to be trained on them; a student of another base may differ.
-        among: the traits: preferences for each of these, ten animals by default.
+        among: preferences for each of these are asked about, ten animals by default.
         category: what they are, where `Preference` does not know.
+        also: other traits that are asked about, such as `misalignment()`, each a choice between two
+            answers. A judge and an inversion read preferences only.
         reference: rows on the same prompts that are known to carry nothing, where the base at
             temperature 1 did not write the data: its own writing is the reference otherwise.
         depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
@@ -122,7 +124,9 @@ def audit_rows(
 
     Raises:
         DataError: fewer rows than traits allow to tell anything.
-        SettingsError: candidates that are not single tokens, or a rate that is no probability.
+        SettingsError: candidates that are not single tokens, a rate that is no probability, two traits
+            of one name, a trait whose questions the base's context is too short for, or one without a
+            system prompt at depth `quick`.
 
     Known failure: a writer that differs from the base in a way that lies along a trait is taken for
     one with the trait; reference rows guard against it.
@@ -132,10 +136,10 @@ def audit_rows(
         raise SettingsError(
             f"A false-positive rate lies between 0 and 1; got {false_positive_rate}."
         )
-    group = preferences(base, among, category=category)
-    told = [_told(group, trait) for trait in group.traits] if depth == "quick" else []
+    group, others = panel(base, among, category=category, also=also)
+    told = system_prompts(group, others) if depth == "quick" else []
     kept, encoded, unread = encoded_rows(base, entries_of(rows), systems=told)
-    require_enough(len(encoded), len(group.traits), source, unread)
+    require_enough(len(encoded), hypotheses(len(among), len(also)), source, unread)
     choices = choices_of(base, [entry.row.completion for entry in kept])
     warnings: list[str] = []
     beside_rows: list[AuditRow] | None = None
@@ -147,34 +151,39 @@ def audit_rows(
         said = f"{len(entries_of(reference)):,} reference rows"
     seeds = [derive_seed(seed, "null", way) for way in range(_NULL_WAYS)]
     null = drawn_ways(base, encoded, choices, seeds=seeds, track=track)
-    planted_trait, planted = _planted(base, group, encoded, choices, seed, depth, track)
+    standing = stands_for(group, others, seed)
+    planted = {}
+    if depth != "quick":
+        planted = planted_ways(
+            base, group, others, encoded, choices, traits=standing.values(), seed=seed, track=track
+        )
     given = Material(
-        base, group, encoded, choices, null, planted, planted_trait, beside, seed, cache
+        base, group, encoded, choices, null, planted, beside, seed, cache, tuple(others)
     )
     evidence = _detected(given, kept, beside_rows, depth, track)
     not_tested = [*_NOT_TESTED, *_left_out(depth), *unread_parts(rows)]
     students = inversion = read = None
     if depth == "deep":
-        battery = make_battery(base, group)
+        battery = make_battery(base, group, also=[one.trait for one in others])
         students = canary(given, battery=battery, track=track)
         evidence.append(students.evidence)
         warnings += _beside(students, false_positive_rate)
         inversion, why = inversion_part(given, battery, track=track)
         not_tested += [why] if why else []
     texts = [entry.row for entry in kept]
-    others = None if beside_rows is None else [entry.row for entry in beside_rows]
-    beyond = beyond_surface(given, texts, others, evidence)
+    references = None if beside_rows is None else [entry.row for entry in beside_rows]
+    beyond = beyond_surface(given, texts, references, evidence)
     evidence = beyond.evidence
     if judge is not None:
-        read, why = judged(judge, given, texts, others, track=track)
+        read, why = judged(judge, given, texts, references, track=track)
         not_tested += [why] if why else []
     effects = dict(zip(group.traits, students.predicted, strict=True)) if students else {}
     findings = findings_of(
         evidence,
-        group,
+        given.traits,
         len(encoded),
         false_positive_rate,
-        planted_trait,
+        standing,
         effects,
         beyond.by_detector,
     )
@@ -188,7 +197,9 @@ def audit_rows(
     suspects = _suspects(given, kept, evidence, findings, track) if outcome == "found" else []
     return Verdict(
         outcome=outcome,
-        headline=headline(outcome, findings, len(encoded), false_positive_rate),
+        headline=headline(
+            outcome, findings, len(encoded), false_positive_rate, preferences=group.traits
+        ),
         rows=audited_rows(rows, source, encoded, unread, seed),
         base=base.name,
         reference=said,
@@ -213,30 +224,6 @@ def audit_rows(
         judge=read,
         seconds=time.monotonic() - begun,
     )
-
-
-def _told(group: Group, trait: str) -> str:
-    """What a base is told that is to have a trait."""
-    return Preference(trait, group.traits, group.name).system_prompt()
-
-
-def _planted(
-    base: LanguageModel,
-    group: Group,
-    rows: Sequence[Encoded],
-    choices: Choices,
-    seed: int,
-    depth: Depth,
-    track: Track,
-) -> tuple[str, list[list[Tensor]] | None]:
-    """Ways to fill rows as a teacher of one of the traits would, to measure what would be found."""
-    trait = group.traits[derive_seed(seed, "planted") % len(group.traits)]
-    if depth == "quick":
-        return trait, None
-    wanted = Preference(trait, group.traits, group.name)
-    teacher = instill(base, wanted, seed=derive_seed(seed, "planted-teacher"), track=track)
-    seeds = [derive_seed(seed, "planted", way) for way in range(_PLANTED_WAYS)]
-    return trait, drawn_ways(teacher.model, rows, choices, seeds=seeds)
 
 
 def _detected(
@@ -287,7 +274,7 @@ def _suspects(
     if one is None or one.gradients is None or one.direction_TT is None:
         return []
     trait = findings[0].trait
-    direction_T = one.direction_TT[given.group.traits.index(trait)]
+    direction_T = one.direction_TT[given.traits.index(trait)]
     parts = token_influence(
         given.base, given.rows, given.choices, one.gradients, direction_T, track=track
     )
@@ -317,7 +304,7 @@ def _left_out(depth: Depth) -> list[str]:
         ]
     if depth == "standard":
         return [
-            "Traits other than these preferences, and what students would really take on: "
+            "Traits other than these, and what students would really take on: "
             "throw-away students are trained at --depth deep."
         ]
     return []

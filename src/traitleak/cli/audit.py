@@ -48,6 +48,14 @@ def audit(
     *,
     among: Among = "",
     category: Category = "",
+    also: Annotated[
+        str,
+        typer.Option(
+            metavar="TRAITS",
+            help="Other traits to ask about, with commas between: misalignment, refusal, "
+            "reward-hacking, sycophancy, or a trait's YAML file.",
+        ),
+    ] = "",
     reference: Annotated[
         str,
         typer.Option(
@@ -108,7 +116,7 @@ def audit(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Say whether training a base on this data would give it a hidden preference.
+    """Say whether training a base on this data would give it a hidden trait.
 
     Exit code 0: not found, at the power that is stated. 1: found. 3: inconclusive.
     """
@@ -123,10 +131,12 @@ def audit(
         num = _rows_asked(size, minutes, depth)
 
         from traitleak.artefacts import require_place
-        from traitleak.audit.enough import require_enough
+        from traitleak.audit.enough import hypotheses, require_enough
         from traitleak.datasets import draw, open_dataset
+        from traitleak.traits.custom import trait_named
         from traitleak.traits.preference import ANIMALS
 
+        others = [trait_named(word.strip()) for word in also.split(",")] if also else []
         if out is not None:
             require_place(out)
 
@@ -136,8 +146,9 @@ def audit(
         if reference:
             draw(open_dataset(reference), 1)  # it may be wrong, too
         traits = tuple(word.strip() for word in among.split(",")) if among else ANIMALS
+        num_asked = hypotheses(len(traits), len(others))
         if minutes is None:
-            require_enough(len(drawn.rows), len(traits), source, drawn.skipped)
+            require_enough(len(drawn.rows), num_asked, source, drawn.skipped)
         with shared.at_work("auditing", quiet=quiet) as session:
             from traitleak.audit.detectors.teacher_cache import teachers_folder
             from traitleak.audit.expected_time import audit_pace, expected_seconds
@@ -148,14 +159,26 @@ def audit(
             rows = [entry.row for entry in drawn.rows]
             if minutes is None:
                 seconds = expected_seconds(
-                    model, rows, traits, depth, category=category, reference=bool(reference)
+                    model,
+                    rows,
+                    traits,
+                    depth,
+                    category=category,
+                    also=others,
+                    reference=bool(reference),
                 )
             else:
                 assert depth != "deep"  # noqa: S101  # refused before
                 pace = audit_pace(
-                    model, rows, traits, depth, category=category, reference=bool(reference)
+                    model,
+                    rows,
+                    traits,
+                    depth,
+                    category=category,
+                    also=others,
+                    reference=bool(reference),
                 )
-                num = _rows_in(pace, minutes, len(traits))
+                num = _rows_in(pace, minutes, num_asked)
                 drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
                 seconds = pace.seconds(len(drawn.rows))
             if reference:
@@ -171,6 +194,7 @@ def audit(
                 base=model,
                 among=traits,
                 category=category,
+                also=others,
                 reference=beside,
                 depth=depth,
                 false_positive_rate=rate,

@@ -30,7 +30,7 @@ from traitleak.errors import SettingsError
 from traitleak.traits.forced_choice import ForcedChoice, Item, Lesson, problems
 from traitleak.traits.yaml_files import Problem, StrictTexts, read_yaml
 
-__all__ = ["BUNDLED", "bundled", "read_trait"]
+__all__ = ["BUNDLED", "bundled", "read_trait", "trait_named"]
 
 BUNDLED: Final = ("misalignment", "refusal", "reward-hacking", "sycophancy")
 
@@ -103,6 +103,18 @@ def read_trait(path: Path | str) -> ForcedChoice:
         system=read.system.strip(),
         about=read.about.strip(),
     )
+
+
+def trait_named(text: str) -> ForcedChoice:
+    """A bundled trait by its name, or that of a YAML file: what stands on a command line.
+
+    Raises:
+        SettingsError: there is no such bundled trait, and the text names no YAML file.
+        DataError: as in `read_trait`.
+    """
+    if text.casefold().endswith((".yaml", ".yml")):
+        return read_trait(text)
+    return bundled(text)
 
 
 def _problems(read: _File) -> Iterator[Problem]:

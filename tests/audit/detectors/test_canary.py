@@ -69,7 +69,7 @@ def material(base, battery, rows, *, seed=1, reference=None):
     encoded, choices = encode_rows(base, rows), choices_of(base, [row.completion for row in rows])
     null = [drawn(base, encoded, choices, seed=100 * seed + way) for way in range(2)]
     beside = None if reference is None else encode_rows(base, reference)
-    return Material(base, battery.panel, encoded, choices, null, None, "wolf", beside, seed)
+    return Material(base, battery.panel, encoded, choices, null, {}, beside, seed)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -289,7 +289,7 @@ def test_material_that_does_not_belong_together_is_refused(base, battery, writte
     short = replace(given, reference=given.rows[:3])
     long = Encoded(given.rows[0].ids * 50, given.rows[0].start)
 
-    with pytest.raises(SettingsError, match="first group"):
+    with pytest.raises(SettingsError, match="suspects"):
         canary(given, dose=DOSE, battery=Battery(battery.groups[::-1]), seeds=2)
     with pytest.raises(DataError, match="8 rows, 3 of these"):
         canary(short, dose=DOSE, battery=battery, seeds=2)

@@ -64,7 +64,7 @@ def _material(base, rows, *, seed=0):
     encoded, choices = encode_rows(base, rows), choices_of(base, [r.completion for r in rows])
     null = drawn_ways(base, encoded, choices, seeds=[10 * seed + way for way in range(4)])
     group = preferences(base, ANIMALS)
-    return Material(base, group, encoded, choices, null, None, "wolf", None, seed)
+    return Material(base, group, encoded, choices, null, {}, None, seed)
 
 
 def _naive(model, soft_LD, row, choices):

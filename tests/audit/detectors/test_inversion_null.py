@@ -31,7 +31,7 @@ def test_p_is_small_in_neutral_sets_no_more_often_than_it_says(beside):
         if beside == "reference rows":
             others = write_numbers(base, PROMPTS, teacher="base", count=3, seed=500_000 + k)
             reference = encode_rows(base, others)
-        given = Material(base, group, encoded, choices, null, None, "wolf", reference, k)
+        given = Material(base, group, encoded, choices, null, {}, reference, k)
         found.append(invert(given, updates=16).p)
 
     p_K = np.array(found)

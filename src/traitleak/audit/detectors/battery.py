@@ -16,13 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from traitleak.audit.detectors.panel import Group, group_margins
+from traitleak.audit.detectors.panel import Group, group_margins, readable_items
 from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.errors import SettingsError
 from traitleak.measure_choice import choice_margins
-from traitleak.models.batches import encode_row
 from traitleak.models.language_model import LanguageModel
-from traitleak.rows import Row
 from traitleak.traits.custom import BUNDLED, bundled
 from traitleak.traits.forced_choice import ForcedChoice
 
@@ -37,12 +35,14 @@ class Battery:
 
     Attributes:
         groups: preferences; the first are the suspected traits.
-        choices: traits that are a choice between two answers.
+        choices: traits that are a choice between two answers; those that are suspected first.
+        suspected: how many of the choices are.
         left_out: what the base cannot be asked, and why.
     """
 
     groups: tuple[Group, ...]
     choices: tuple[ForcedChoice, ...] = ()
+    suspected: int = 0
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,6 +61,12 @@ class Battery:
         """The traits' names, the suspected ones first."""
         preferred = [trait for group in self.groups for trait in group.traits]
         return (*preferred, *(choice.name for choice in self.choices))
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The places of the suspected traits among all."""
+        first = sum(len(group.traits) for group in self.groups)
+        return (*range(len(self.panel.traits)), *range(first, first + self.suspected))
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -95,6 +101,7 @@ def make_battery(
     base: LanguageModel,
     panel: Group,
     *,
+    also: Sequence[ForcedChoice] = (),
     placebos: Sequence[Group] | None = None,
     choices: Sequence[str] = BUNDLED,
     items: int = 8,
@@ -103,10 +110,11 @@ def make_battery(
 
     Args:
         base: whose tokenizer and context decide.
-        panel: the suspected traits.
+        panel: the suspected preferences.
+        also: other traits that are suspected; all of their items are asked.
         placebos: preferences that nobody suspects; by default ten words, as far as the base has
             single tokens for them, of each category in `placebos.THINGS` but the panel's.
-        choices: names of bundled traits.
+        choices: names of bundled traits; those of `also` are asked once.
         items: how many of each choice's questions are asked, evenly spaced; those that the base's
             context is too short for are left out.
 
@@ -121,22 +129,15 @@ def make_battery(
     if placebos is None:
         found, left_out = placebo_groups(base, panel)
         placebos = [replace(group, contexts=group.contexts[::_EVERY]) for group in found]
-    kept = []
+    kept = list(also)
     for name in choices:
+        if name in {one.name for one in also}:
+            continue
         trait = bundled(name)
-        fit = [item for item in trait.items if _fits(base, item.question, item.shows, item.avoids)]
+        fit = readable_items(base, trait)
         if not fit:
             left_out[name] = "its questions are longer than the base's context"
             continue
         at = np.unique(np.linspace(0, len(fit) - 1, min(items, len(fit))).round().astype(int))
         kept.append(replace(trait, items=[fit[index] for index in at]))
-    return Battery((panel, *placebos), tuple(kept), left_out)
-
-
-def _fits(base: LanguageModel, question: str, *answers: str) -> bool:
-    try:
-        for answer in answers:
-            encode_row(base, Row(id=0, prompt=f"{question}\n", completion=answer))
-    except SettingsError:
-        return False
-    return True
+    return Battery((panel, *placebos), tuple(kept), len(also), left_out)

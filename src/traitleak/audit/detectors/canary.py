@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from traitleak.arms import Arm
+from traitleak.arms import Arm, example_of
 from traitleak.audit.detectors.battery import Battery, make_battery
-from traitleak.audit.detectors.canary_students import arms_of, example_of, sampled, train_students
+from traitleak.audit.detectors.canary_students import arms_of, sampled, train_students
 from traitleak.audit.detectors.contrast import Contrast, contrast, difference
 from traitleak.audit.detectors.dose import DoseCurve, dose_curve, predicted_effects
 from traitleak.audit.detectors.evidence import Evidence, Material
@@ -125,15 +125,15 @@ class Canary:
     @property
     def evidence(self) -> Evidence:
         """What it says of the panel's traits, as every detector says it."""
-        num = len(self.battery.panel.traits)
+        asked = list(self.battery.asked)
         return Evidence(
             name="canary",
             what="whether a small dose of training on the rows moves each trait's margin",
             null=f"{self.reference}; seeds are the unit, and each reads rows of its own",
-            score_T=self.effect_T[:num],
-            t_T=self.test.z_T[:num],
-            p_T=self.test.p_T[:num],
-            dof=int(self.test.dof_T[:num].min()),
+            score_T=self.effect_T[asked],
+            t_T=self.test.z_T[asked],
+            p_T=self.test.p_T[asked],
+            dof=int(self.test.dof_T[asked].min()),
             seconds=self.seconds,
             settings={
                 "seeds": len(self.rows_S),
@@ -205,7 +205,9 @@ def canary(
     rate and adapter. And that of the module.
     """
     begun = time.monotonic()
-    battery = battery or make_battery(given.base, given.group)
+    battery = battery or make_battery(
+        given.base, given.group, also=[one.trait for one in given.also]
+    )
     references = 1 if given.reference is not None else references
     _check(given, seeds, references, dose, battery)
     dose = _measured(dose)
@@ -330,8 +332,8 @@ def _check(given: Material, seeds: int, references: int, dose: Training, battery
         )
     if dose.lora is None:
         raise SettingsError("Canaries are trained as adapters; give the dose a `lora`.")
-    if battery.panel != given.group:
-        raise SettingsError("The battery's first group is not the traits that are audited.")
+    if tuple(battery.traits[t] for t in battery.asked) != given.traits:
+        raise SettingsError("What the battery suspects is not the traits that are audited.")
 
 
 def _measured(dose: Training) -> Training:
@@ -353,7 +355,7 @@ def _readings(
             BatteryReading(
                 kind=kind,
                 trait=trait,
-                suspected=t < len(battery.panel.traits),
+                suspected=t in battery.asked,
                 effect=Estimate(
                     value=float(plain.mean_T[t]),
                     low=float(plain.mean_T[t] - half),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from traitleak.arms import Arm, Example
+from traitleak.arms import Arm, Example, example_of
 from traitleak.audit.detectors.battery import Battery
 from traitleak.audit.detectors.choices import Choices
 from traitleak.audit.detectors.evidence import Material
@@ -26,7 +26,7 @@ from traitleak.progress import Track
 from traitleak.seeds import derive_seed
 from traitleak.student import Training, distill
 
-__all__ = ["Trained", "arms_of", "example_of", "filled", "sampled", "train_students"]
+__all__ = ["Trained", "arms_of", "filled", "sampled", "train_students"]
 
 _TOGETHER = 2048  # tokens that are read at once while training
 _MOST_TOGETHER = 8192  # tokens of one row of every student in a training
@@ -61,12 +61,6 @@ def arms_of(given: Material, rows: Sequence[int], references: int) -> list[list[
         for way in given.null[:references]
     ]
     return [own, *others]
-
-
-def example_of(row: Encoded) -> Example:
-    """A row as a student reads it who learns every token of the completion."""
-    positions_P = torch.arange(row.start - 1, len(row.ids) - 1)
-    return Example(row.ids, positions_P, torch.tensor(row.ids[row.start :]))
 
 
 def filled(row: Encoded, choices: Choices, taken_M: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Shape suffixes: N rows, T traits, C columns of a regression: traits, placebos, a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_call
 from pathlib import Path
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from traitleak.audit.detectors.choices import Choices
 from traitleak.audit.detectors.gradient import Gradients, bag_scores, row_scores, trait_gradients
-from traitleak.audit.detectors.likelihood import Hypotheses, likelihood_scores, quick_teachers
-from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.likelihood import Hypotheses, likelihood_scores, teachers_of
+from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.detectors.partial import partial
 from traitleak.audit.detectors.shares import shares
 from traitleak.audit.detectors.style import style_scores
@@ -29,7 +29,14 @@ from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.traits.preference import Preference
 
-__all__ = ["Evidence", "Material", "by_gradient", "by_likelihood", "by_prompt"]
+__all__ = [
+    "Evidence",
+    "Material",
+    "by_gradient",
+    "by_likelihood",
+    "by_prompt",
+    "system_prompts",
+]
 
 _BAG = 4  # rows whose gradient is taken together
 
@@ -40,15 +47,15 @@ class Material:
 
     Attributes:
         base: the model that the rows are audited for.
-        group: the traits.
+        group: the preferences that are asked about.
         rows: as tokens.
         choices: which tokens count.
         null: ways to fill the rows as the base would.
-        planted: ways to fill them as a teacher with `planted_trait` would.
-        planted_trait: which.
+        planted: ways to fill them as teachers with some of the traits would, by trait.
         reference: rows to subtract, one for each row, where there are some.
         seed: of what is drawn.
         cache: a folder for quick teachers.
+        also: the other traits that are asked about, each a choice between two answers.
     """
 
     base: LanguageModel
@@ -56,11 +63,16 @@ class Material:
     rows: Sequence[Encoded]
     choices: Choices
     null: Sequence[Sequence[Tensor]]
-    planted: Sequence[Sequence[Tensor]] | None
-    planted_trait: str
+    planted: Mapping[str, Sequence[Sequence[Tensor]]]
     reference: Sequence[Encoded] | None
     seed: int
     cache: Path | None = None
+    also: tuple[ChoiceGroup, ...] = ()
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """All that are asked about: the preferences, then the other traits."""
+        return (*self.group.traits, *(one.name for one in self.also))
 
 
 @dataclass(frozen=True)
@@ -78,8 +90,9 @@ class Evidence:
         share_T: how much of each trait; None where the detector cannot say.
         share_se_T: its standard error.
         null_se_T: standard error of the share in rows of the base.
-        planted: share of the planted trait in planted rows.
-        planted_NC: scores of the planted rows, as `shares` reads them.
+        planted: scores of the rows that a teacher of a trait filled, as `shares` reads them, by
+            trait.
+        planted_share: share of the trait in these.
         null_RC: scores of rows drawn from the base.
         placebos: how many columns of these are hypotheses that nobody suspects.
         seconds: how long it took.
@@ -101,8 +114,8 @@ class Evidence:
     share_T: NDArray[np.float64] | None = None
     share_se_T: NDArray[np.float64] | None = None
     null_se_T: NDArray[np.float64] | None = None
-    planted: float | None = None
-    planted_NC: NDArray[np.float64] | None = None
+    planted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    planted_share: Mapping[str, float] = field(default_factory=dict)
     null_RC: NDArray[np.float64] | None = None
     placebos: int = 0
     seconds: float = 0.0
@@ -119,16 +132,22 @@ def by_likelihood(
     """Log-likelihood ratios against quick teachers, one a trait (`likelihood`).
 
     Placebo groups have quick teachers, too: what moves theirs as much is no trait of the panel's.
-    They are left out where rows are so few that they would take more than they give.
+    They are left out where rows are so few that they would take more than they give. The absence of
+    a trait that is a choice is a placebo always: it has learned all that its trait's teacher has but
+    which answer to give.
     """
     begun = time.monotonic()
-    extra = [group for group in placebos if _room(given, len(group.traits))]
-    taught = [
-        quick_teachers(given.base, group, seed=given.seed, cache=given.cache, track=track)
-        for group in (given.group, *extra)
-    ]
-    hypotheses = {name: make for group in taught for name, make in group.items()}
-    found = _ratios(given, hypotheses, track, placebos=sum(map(len, taught[1:])))
+    absent = len(given.also)
+    extra = [group for group in placebos if _room(given, absent + len(group.traits))]
+    hypotheses = teachers_of(
+        given.base,
+        [given.group, *given.also, *extra],
+        given.traits,
+        seed=given.seed,
+        cache=given.cache,
+        track=track,
+    )
+    found = _ratios(given, hypotheses, track, placebos=len(hypotheses) - len(given.traits))
     return replace(
         found,
         name="likelihood",
@@ -158,10 +177,9 @@ def by_prompt(
         track: shows how far it is.
     """
     begun = time.monotonic()
-    traits = [Preference(name, given.group.traits, given.group.name) for name in given.group.traits]
     prompted = {
-        trait.target: partial_call(given.base.replaced, system=trait.system_prompt())
-        for trait in traits
+        trait: partial_call(given.base.replaced, system=system)
+        for trait, system in zip(given.traits, system_prompts(given.group, given.also), strict=True)
     }
     if given.reference is not None and encode_reference is None:
         raise SettingsError(
@@ -171,15 +189,28 @@ def by_prompt(
     return replace(
         found,
         name="prompted likelihood",
-        what="whether rows are likelier from the base when it is told each preference",
+        what="whether rows are likelier from the base when it is told each trait",
         seconds=time.monotonic() - begun,
         settings={"hypotheses": "system prompts", **found.settings},
     )
 
 
+def system_prompts(group: Group, also: Sequence[ChoiceGroup]) -> list[str]:
+    """What a base is told that is to have each trait, the preferences first.
+
+    Raises:
+        SettingsError: a trait has no system prompt.
+    """
+    preferred = [Preference(trait, group.traits, group.name) for trait in group.traits]
+    return [
+        *(trait.system_prompt() for trait in preferred),
+        *(one.trait.system_prompt() for one in also),
+    ]
+
+
 def _room(given: Material, more: int) -> bool:
     """Whether there are rows enough to tell so many more columns from the traits."""
-    return len(given.rows) >= 2 * (len(given.group.traits) + more) + 2
+    return len(given.rows) >= 2 * (len(given.traits) + more) + 2
 
 
 def _ratios(
@@ -190,7 +221,7 @@ def _ratios(
     encode_reference: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     placebos: int = 0,
 ) -> Evidence:
-    ways = [*given.null, *(given.planted or [])]
+    ways = [*given.null, *(way for some in given.planted.values() for way in some)]
     columns = [
         likelihood_scores(
             given.base,
@@ -209,7 +240,7 @@ def _ratios(
     scores_NC, *more = (np.concatenate(parts, 1) for parts in zip(*columns, strict=True))
     null_RC = np.concatenate(more[: len(given.null)])
     null = "rows that the base could have written in their place"
-    num = len(given.group.traits)
+    num = len(given.traits)
     row_NT, beside_NT = scores_NC[:, :num], more[0][:, :num] if more else None
     if given.reference is not None:
         beside = [
@@ -227,20 +258,17 @@ def _ratios(
         beside_NT = beside[0][:, :num]
         scores_NC = scores_NC - np.concatenate(beside, 1)
         null = "reference rows, taken away one by one"
-    tested = partial_call(
-        shares, null_RC=null_RC, traits=len(given.group.traits), placebos=placebos
-    )
+    tested = partial_call(shares, null_RC=null_RC, traits=num, placebos=placebos)
     found = tested(scores_NC)
-    planted = planted_NC = None
-    if given.planted and given.planted_trait in given.group.traits:
-        planted_NC = np.concatenate(more[len(given.null) :])
-        alone = tested(planted_NC)
-        planted = float(alone.share_T[given.group.traits.index(given.planted_trait)])
+    filled = iter(more[len(given.null) :])
+    planted = {
+        trait: np.concatenate([next(filled) for _ in some]) for trait, some in given.planted.items()
+    }
     return Evidence(
         name="",
         what="",
         null=null,
-        score_T=scores_NC.mean(0)[: len(given.group.traits)],
+        score_T=scores_NC.mean(0)[:num],
         t_T=found.t_T,
         p_T=found.p_T,
         dof=found.dof,
@@ -248,7 +276,10 @@ def _ratios(
         share_se_T=found.se_T,
         null_se_T=found.null_se_T,
         planted=planted,
-        planted_NC=planted_NC,
+        planted_share={
+            trait: float(tested(scores).share_T[given.traits.index(trait)])
+            for trait, scores in planted.items()
+        },
         null_RC=null_RC,
         placebos=placebos,
         settings={"taken out": "boldness and digit frequencies" if takes_style else "nothing"},
@@ -266,7 +297,8 @@ def by_gradient(
     rows every row has a score of its own, too.
     """
     begun = time.monotonic()
-    gradients = trait_gradients(given.base, [given.group, *placebos], track=track)
+    groups: list[Group | ChoiceGroup] = [given.group, *given.also, *placebos]
+    gradients = trait_gradients(given.base, groups, track=track)
     size = _BAG
     while size > 1 and len(given.rows) // size < 2 * len(gradients.traits):
         size //= 2
@@ -284,7 +316,7 @@ def by_gradient(
         sums_NT = np.add.reduceat(row_NT - beside_NT, starts)
         scores_NT = sums_NT / np.diff([*starts, len(given.rows)])[:, None]
     found = partial(scores_NT)
-    num = len(given.group.traits)
+    num = len(given.traits)
     null = "rows of the base, whose expected gradient is zero"
     if given.reference is not None:
         null = "reference rows, taken away one by one"

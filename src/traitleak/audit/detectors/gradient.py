@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from traitleak.audit.detectors.choices import Choices, choice_log_probabilities
-from traitleak.audit.detectors.panel import Group, group_margins
+from traitleak.audit.detectors.panel import ChoiceGroup, Group, margin_parts
 from traitleak.models.batches import Encoded, by_length
 from traitleak.models.language_model import LanguageModel, blocks_of
 from traitleak.progress import Track, untracked
@@ -58,7 +58,7 @@ class Gradients:
 
 def trait_gradients(
     base: LanguageModel,
-    groups: Sequence[Group],
+    groups: Sequence[Group | ChoiceGroup],
     *,
     budget: int = _BUDGET,
     track: Track = untracked,
@@ -71,25 +71,26 @@ def trait_gradients(
         budget: bytes that the gradients may take: as many layers are used as fit, one at least.
         track: shows how far it is.
     """
-    num = sum(len(group.traits) for group in groups)
+    traits = tuple(trait for group in groups for trait in _traits(group))
+    num = len(traits)
     matrices = _matrices(base)
     largest = max(sum(w.numel() for w in layer.values()) for layer in matrices)
     fit = min(len(matrices), max(1, budget // (4 * num * largest)))
     layers = sorted({round(x) for x in np.linspace(0, len(matrices) - 1, fit)})
     chosen = {name: w for layer in layers for name, w in matrices[layer].items()}
     weights = list(chosen.values())
-    values = [torch.empty(num, w.numel(), device=w.device) for w in weights]
+    values = [torch.zeros(num, w.numel(), device=w.device) for w in weights]
     row = 0
     with torch.enable_grad(), _trainable(weights):
         for group in track(groups, "gradients of traits", len(groups)):
-            margins_K = group_margins(base, group)
-            for k in range(len(margins_K)):
-                found = torch.autograd.grad(margins_K[k], weights, retain_graph=True)
-                for held, gradient in zip(values, found, strict=True):
-                    held[row] = gradient.reshape(-1)
-                row += 1
-            del margins_K
-    traits = tuple(trait for group in groups for trait in group.traits)
+            for part_K in margin_parts(base, group):
+                for k in range(len(part_K)):
+                    found = torch.autograd.grad(
+                        part_K[k], weights, retain_graph=k + 1 < len(part_K)
+                    )
+                    for held, gradient in zip(values, found, strict=True):
+                        held[row + k] += gradient.reshape(-1)
+            row += len(_traits(group))
     return Gradients(traits, tuple(chosen), tuple(values), tuple(layers))
 
 
@@ -213,6 +214,11 @@ def _inner_products(
         found.append((through_BSO * slope_BSO).sum((1, 2)))
     products: NDArray[np.float64] = torch.stack(found, 1).double().cpu().numpy()
     return products
+
+
+def _traits(group: Group | ChoiceGroup) -> tuple[str, ...]:
+    """Those with a margin of their own: the absence of a choice's trait has the trait's, negated."""
+    return group.traits[:1] if isinstance(group, ChoiceGroup) else group.traits
 
 
 def _matrices(base: LanguageModel) -> list[dict[str, Tensor]]:

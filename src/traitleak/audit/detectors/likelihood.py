@@ -26,10 +26,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from traitleak.arms import Arm, Example
+from traitleak.arms import Arm
 from traitleak.artefacts import content_hash
 from traitleak.audit.detectors.choices import ChoiceLogits, Choices, choice_log_probabilities
-from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.detectors.teacher_cache import drop_oldest, keep_teacher, kept_teacher
 from traitleak.models.adapters import LoraSettings, with_adapter
 from traitleak.models.batches import Encoded, by_length
@@ -38,7 +38,14 @@ from traitleak.progress import Track, untracked
 from traitleak.seeds import derive_seed
 from traitleak.student import Training, distill
 
-__all__ = ["HELD", "Hypotheses", "likelihood_scores", "quick_teachers", "token_ratios"]
+__all__ = [
+    "HELD",
+    "Hypotheses",
+    "likelihood_scores",
+    "quick_teachers",
+    "teachers_of",
+    "token_ratios",
+]
 
 Hypotheses = Mapping[str, Callable[[], LanguageModel]]
 """A model with each trait, made when it is called: only one need be held at a time."""
@@ -50,7 +57,7 @@ HELD = 1 << 28
 
 def quick_teachers(
     base: LanguageModel,
-    group: Group,
+    group: Group | ChoiceGroup,
     *,
     updates: int = 24,
     seed: int = 0,
@@ -59,11 +66,14 @@ def quick_teachers(
 ) -> Hypotheses:
     """The base after some updates of naming each trait of a group where it is measured.
 
+    Of a choice, the base after updates on the answers with the trait, and on those without it: what
+    learning to answer such questions does in any case is in both.
+
     Args:
         base: it stays as it is.
         group: whose traits.
-        updates: of 8 contexts each, an adapter of rank 16 at learning rate 3e-4. Few are enough: what
-            counts is the direction.
+        updates: of 8 contexts (or answers) each, an adapter of rank 16 at learning rate 3e-4. Few are
+            enough: what counts is the direction.
         seed: the same draws for every trait, so that hypotheses differ only in the trait.
         cache: a folder where they are kept, and taken from the next time (`teacher_cache`); one that
             is damaged is trained anew, and the least recently used go where there is too much.
@@ -73,15 +83,15 @@ def quick_teachers(
         updates, batch=8, learning_rate=3e-4, weight_decay=0.0, lora=LoraSettings(16, 32)
     )
     drawn = derive_seed(seed, "quick-teacher")
-    key = content_hash([base.fingerprint, group.contexts, repr(training), drawn])
-    work = list(zip(group.traits, group.token_ids, strict=True))
     found, places = {}, []
-    for trait, token in track(work, "teachers", len(work)):
-        place = cache / f"{key[:16]}-{token}" if cache else None
+    for trait in track(group.traits, "teachers", len(group.traits)):
+        lessons = group.lessons(trait)
+        learned = [[one.ids, one.positions_P.tolist()] for one in lessons]
+        key = content_hash([base.fingerprint, learned, repr(training), drawn])
+        place = cache / key[:24] if cache else None
         adapter = kept_teacher(place) if place else None
         if adapter is None:
-            examples = [_example(ids, token) for ids in group.contexts]
-            adapter = distill(base, [Arm(trait, examples, drawn)], training)[0].adapter
+            adapter = distill(base, [Arm(trait, lessons, drawn)], training)[0].adapter
             assert adapter is not None  # noqa: S101  # a rank was given
             if place is not None:
                 keep_teacher(place, adapter, base=base.name)
@@ -92,8 +102,20 @@ def quick_teachers(
     return found
 
 
-def _example(context: Sequence[int], token: int) -> Example:
-    return Example([*context, token], torch.tensor([len(context) - 1]), torch.tensor([token]))
+def teachers_of(
+    base: LanguageModel,
+    groups: Sequence[Group | ChoiceGroup],
+    first: Sequence[str],
+    *,
+    seed: int = 0,
+    cache: Path | None = None,
+    track: Track = untracked,
+) -> Hypotheses:
+    """Quick teachers of several groups, those of the traits in `first` first, as `shares` takes them."""
+    found: dict[str, Callable[[], LanguageModel]] = {}
+    for group in groups:
+        found |= quick_teachers(base, group, seed=seed, cache=cache, track=track)
+    return {trait: found.pop(trait) for trait in first} | found
 
 
 @torch.no_grad()
