@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -44,6 +45,17 @@ def test_audit_ends_with_the_code_of_what_it_found(data):
     assert verdict["suspects"][0]["where"].endswith(f", line {verdict['suspects'][0]['row'] + 1}")
     assert own.exit_code in {0, 3}, own.stderr
     assert json.loads(own.stdout)["outcome"] != "found"
+
+
+def test_other_traits_are_asked_about_by_name_or_file(data):
+    """Bundled ones, and one of a user's own."""
+    gloom = Path(__file__).parents[2] / "recipes" / "traits" / "gloom.yaml"
+    done = invoke(
+        "audit", data / "base.jsonl", *TINY, "--also", f"refusal, {gloom}", "--format", "json"
+    )
+
+    assert done.exit_code in {0, 3}, done.stderr
+    assert {"refusal", "gloom", *FEW} == {one["trait"] for one in json.loads(done.stdout)["traits"]}
 
 
 def test_verdict_is_written_where_it_is_asked_for(data, tmp_path):
@@ -182,6 +194,9 @@ def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
         (["--base", "tiny", "--minutes", "5", "--depth", "deep"], "name --size in the place of"),
         (["--base", "tiny", "--judge", "nobody-knows"], "nobody-knows"),
         (["--base", "tiny", "--judge", "openai/reader"], "openai/reader"),
+        (["--base", "tiny", "--also", "misalignmant"], "Did you mean 'misalignment'?"),
+        (["--base", "tiny", "--also", "missing.yaml"], "missing.yaml"),
+        (["--base", "tiny", "--also", "refusal,refusal"], "'refusal': ask about each once"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_exit_2(options, said, data):

@@ -33,10 +33,9 @@ def panel(
     group = preferences(base, among, category=category)
     others = [choice_group(base, trait) for trait in also]
     names = [*group.traits, *(name for one in others for name in one.traits)]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(
-            f"Two traits are named {min(twice)!r}: name each that is asked about once."
-        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(f"Two traits are named {twice!r}: ask about each once.")
     return group, others
 
 
