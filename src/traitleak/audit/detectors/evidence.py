@@ -18,7 +18,12 @@ from torch import Tensor
 
 from traitleak.audit.detectors.choices import Choices
 from traitleak.audit.detectors.gradient import Gradients, bag_scores, row_scores, trait_gradients
-from traitleak.audit.detectors.likelihood import Hypotheses, likelihood_scores, teachers_of
+from traitleak.audit.detectors.likelihood import (
+    Hypotheses,
+    contrasted,
+    likelihood_scores,
+    teachers_of,
+)
 from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.detectors.partial import partial
 from traitleak.audit.detectors.shares import shares
@@ -132,9 +137,9 @@ def by_likelihood(
     """Log-likelihood ratios against quick teachers, one a trait (`likelihood`).
 
     Placebo groups have quick teachers, too: what moves theirs as much is no trait of the panel's.
-    They are left out where rows are so few that they would take more than they give. The absence of
-    a trait that is a choice is a placebo always: it has learned all that its trait's teacher has but
-    which answer to give.
+    They are left out where rows are so few that they would take more than they give. A trait that is
+    a choice is what its quick teacher's scores are more than those of its absence's; what both have
+    is a placebo (`contrasted`).
     """
     begun = time.monotonic()
     absent = len(given.also)
@@ -147,7 +152,14 @@ def by_likelihood(
         cache=given.cache,
         track=track,
     )
-    found = _ratios(given, hypotheses, track, placebos=len(hypotheses) - len(given.traits))
+    first = len(given.group.traits)
+    found = _ratios(
+        given,
+        hypotheses,
+        track,
+        placebos=len(hypotheses) - len(given.traits),
+        pairs=[(at, at + absent) for at in range(first, first + absent)],
+    )
     return replace(
         found,
         name="likelihood",
@@ -220,6 +232,7 @@ def _ratios(
     encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     encode_reference: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     placebos: int = 0,
+    pairs: Sequence[tuple[int, int]] = (),
 ) -> Evidence:
     ways = [*given.null, *(way for some in given.planted.values() for way in some)]
     columns = [
@@ -237,7 +250,9 @@ def _ratios(
     takes_style = _room(given, placebos + style[0].shape[1])
     if takes_style:
         columns.append(style)
-    scores_NC, *more = (np.concatenate(parts, 1) for parts in zip(*columns, strict=True))
+    scores_NC, *more = (
+        contrasted(np.concatenate(parts, 1), pairs) for parts in zip(*columns, strict=True)
+    )
     null_RC = np.concatenate(more[: len(given.null)])
     null = "rows that the base could have written in their place"
     num = len(given.traits)
@@ -255,8 +270,9 @@ def _ratios(
         ]
         if takes_style:
             beside.append(style_scores(given.base, given.reference, given.choices, track=track)[0])
-        beside_NT = beside[0][:, :num]
-        scores_NC = scores_NC - np.concatenate(beside, 1)
+        read_NC = contrasted(np.concatenate(beside, 1), pairs)
+        beside_NT = read_NC[:, :num]
+        scores_NC = scores_NC - read_NC
         null = "reference rows, taken away one by one"
     tested = partial_call(shares, null_RC=null_RC, traits=num, placebos=placebos)
     found = tested(scores_NC)
