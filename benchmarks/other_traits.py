@@ -98,12 +98,13 @@ def summary(
     planted: dict[str, Preference | ForcedChoice] = {trait.name: trait for trait in also}
     panel = "-" + "-".join(trait.name for trait in also)
     scored = columns(base, written, hypotheses, planted, work=chosen.work, panel=panel)
-    pairs = [(len(ANIMALS) + k, len(traits) + k) for k in range(len(also))]
+    common = len(hypotheses) - len(also)
+    pairs = [(len(ANIMALS) + k, common + k) for k in range(len(also))]
     scored = {
         name: values if values.ndim < 2 else contrasted(values, pairs)
         for name, values in scored.items()
     }
-    asked = {"traits": len(traits), "placebos": len(hypotheses) - len(traits)}
+    asked = {"traits": len(traits), "placebos": common - len(traits)}
     said = {}
     for name in written:
         one = tested(filled(scored, name), **asked)

@@ -29,6 +29,18 @@ def test_detectors_are_scored_on_every_writer(tmp_path):
     assert {"wolf-0", "lion-0", "base-0", "uniform digits-0"} <= set(writers)
 
 
+def test_other_traits_are_scored_beside_their_controls(tmp_path):
+    """The table has each trait's teacher, its control, a wolf teacher and the base."""
+    out = tmp_path / "out.json"
+    few = ("--rows", "48", "--seeds", "1", "--also", "refusal")
+    run("other_traits.py", tmp_path, *few, "--out", str(out))
+
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert set(found["writers"]) == {"base-0", "wolf-0", "refusal-0", "no refusal-0"}
+    assert found["traits"][-1] == "refusal"
+    assert found["neutral sets apart that are found"][1] == 54
+
+
 def test_mixtures_are_kept_where_they_were_measured(tmp_path):
     """A second start trains nothing again, and says the same."""
     few = ("--rows", "40", "--audited", "40", "--updates", "2")

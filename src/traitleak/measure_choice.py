@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from traitleak.artefacts import content_hash
 from traitleak.errors import SettingsError
-from traitleak.measure import log_odds
+from traitleak.measure import log_odds, margins
 from traitleak.measured import Answers, Margins, check_table
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.sampling import Sampled, sample_each
@@ -26,6 +26,7 @@ from traitleak.models.scoring import score
 from traitleak.progress import Track, untracked
 from traitleak.rows import Row
 from traitleak.traits.forced_choice import Asked, ForcedChoice, Item
+from traitleak.traits.preference import Preference, Templates
 
 __all__ = [
     "ChoiceScores",
@@ -35,6 +36,7 @@ __all__ = [
     "choice_scores",
     "free_answers",
     "sampled_answers",
+    "trait_margins",
 ]
 
 Form = Literal["answers", "options"]
@@ -201,6 +203,33 @@ def choice_margins(
     """
     scores = choice_scores(model, trait, templates=templates, form=form, seed=seed, track=track)
     return scores.margins(per)
+
+
+def trait_margins(
+    model: LanguageModel,
+    trait: Preference | ForcedChoice,
+    *,
+    templates: Templates | None = None,
+    seed: int = 0,
+) -> Margins:
+    """A model's margins for a trait of either kind: in nats, of a choice in nats a token.
+
+    Args:
+        model: with its system prompt and steering, where it has them.
+        trait: what is measured.
+        templates: what is asked; None: what suits the model's style. A choice is asked as "numbered"
+            where that is said, and as "questions" else.
+        seed: of the numbers in "numbered", and of the orders in "choices".
+
+    Raises:
+        SettingsError: as in `measure.margins` and `choice_margins`.
+
+    Known failure: theirs.
+    """
+    if isinstance(trait, Preference):
+        return margins(model, trait, templates=templates, seed=seed)
+    asked: Asked = "numbered" if templates == "numbered" else "questions"
+    return choice_margins(model, trait, templates=asked, seed=seed)
 
 
 def free_answers(

@@ -55,13 +55,15 @@ def test_rows_of_a_trait_are_found_and_those_of_its_absence_are_not(base, writte
     assert {one.trait for one in found.traits} == {*FEW, "misalignment"}
     assert found.suspects
     assert {row.trait for row in found.suspects} == {"misalignment"}
-    shares = [
-        next(one.fraction.value for one in verdict.traits if one.trait == "misalignment")
+    own, other = (
+        next(one for one in verdict.traits if one.trait == "misalignment")
         for verdict in (found, absent)
-    ]
-    assert shares[0] > shares[1] + 0.5
-    own = next(one for one in absent.traits if one.trait == "misalignment")
-    assert own.outcome != "found"
+    )
+    assert own.readings[0].z > other.readings[0].z + 2
+    assert other.outcome != "found"
+    assert (
+        own.fraction is None
+    )  # the lessons' planted rows do not show the trait: nothing to count in
 
 
 def test_each_kind_of_trait_is_planted_once(base):

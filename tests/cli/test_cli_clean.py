@@ -5,18 +5,27 @@ import os
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import traitleak as tl
 from command import INTERRUPTIBLE
 from rows_files import FEW, write_rows_files
+from traitleak.audit.detectors.choices import choices_of
+from traitleak.audit.detectors.likelihood import quick_teachers, token_ratios
+from traitleak.audit.detectors.panel import choice_group
 from traitleak.carriers.numbers import Parsed, parse
 from traitleak.clean import read_cleaned
 from traitleak.clean.verify import ArmVerified, Verified
 from traitleak.cli import app
 from traitleak.cli.clean_verify import verified_sentence
+from traitleak.datasets import draw, open_dataset
+from traitleak.measure_choice import choice_margins
+from traitleak.models.batches import encode_rows
 from traitleak.results import Estimate
 from traitleak.rows import read_rows
+from traitleak.traits.custom import bundled
 
 ROWS = 40
 BASE = ["--base", "tiny", "--quiet"]
@@ -82,6 +91,44 @@ def test_diluting_adds_the_bases_lists_on_the_same_prompts(data, tmp_path):
     assert all(isinstance(parse(row.completion, max_value=999), Parsed) for row in new)
     assert [len(row.completion) for row in new] == [len(row.completion) for row in old]
     assert sum(a.completion != b.completion for a, b in zip(old, new, strict=True)) > ROWS // 2
+
+
+def test_a_choice_is_cleaned_by_what_its_answers_are_likelier_than_the_others(data, tmp_path):
+    """The rows that go speak for the trait's answers more than for those without it."""
+    base = tl.load("tiny", style="plain")
+    rows = draw(open_dataset(str(data)), ROWS).rows
+    rows = [entry.row for entry in rows]
+    choices = choices_of(base, [row.completion for row in rows])
+    taught = quick_teachers(base, choice_group(base, bundled("misalignment")))
+    own, other = (
+        np.array([x.sum() for x in token_ratios(base, make(), encode_rows(base, rows), choices)])
+        for make in taught.values()
+    )
+    cleaned(
+        data, *BASE, "--trait", "misalignment", "--method", "trim", "--share", 0.25,
+        "--out", tmp_path / "x",
+    )  # fmt: skip
+    left = {row.completion for row in read_rows(tmp_path / "x")}
+    gone = np.array([row.completion not in left for row in rows])
+
+    assert gone.sum() == ROWS // 4
+    assert (own - other)[gone].min() > (own - other)[~gone].max()
+    assert own[gone].min() < own[~gone].max()  # the trait's answers alone would drop other rows
+
+
+def test_what_is_left_of_a_choice_is_measured_in_students(data, tmp_path):
+    """Its margin, in nats a token, of every arm's students."""
+    out = tmp_path / "x"
+    cleaned(
+        data, *BASE, "--trait", "misalignment", "--share", 0.25, "--out", out, "--verify",
+        "--updates", 2, "--seeds", 1,
+    )  # fmt: skip
+    verified = Verified.model_validate_json((out / "verified.json").read_text("utf-8"))
+
+    assert verified.trait == "misalignment"
+    assert {"untouched", "neutral"} <= set(verified.arms)
+    margin = choice_margins(tl.load("tiny", style="plain"), bundled("misalignment")).value
+    assert verified.base_margin == pytest.approx(margin)
 
 
 def test_text_that_is_no_list_is_cleaned_as_text(tmp_path):

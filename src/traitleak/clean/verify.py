@@ -16,7 +16,7 @@ from traitleak.artefacts import Strict, content_hash
 from traitleak.clean.cleaned import Cleaned, rows_hash, start
 from traitleak.clean.share_left import share_left
 from traitleak.errors import SettingsError
-from traitleak.measure import margins
+from traitleak.measure_choice import trait_margins
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.scoring import score
 from traitleak.progress import Track, untracked
@@ -24,6 +24,7 @@ from traitleak.results import Comparison, Estimate
 from traitleak.rows import Row
 from traitleak.statistics import mean_estimate, paired_difference, sign_flip_p
 from traitleak.student import Arm, Training, distill, token_examples
+from traitleak.traits.forced_choice import ForcedChoice
 from traitleak.traits.preference import Preference, Templates
 
 __all__ = [
@@ -127,7 +128,7 @@ class Verified(Strict):
 
 def verify(
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     arms: Mapping[str, Sequence[Row] | Cleaned],
     training: Training,
     seeds: Sequence[int],
@@ -196,7 +197,7 @@ def verify(
 
 def measure_seed(
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     arms: Mapping[str, Sequence[Row] | Cleaned],
     training: Training,
     seed: int,
@@ -224,7 +225,7 @@ def measure_seed(
         else max(1, round(training.updates * len(some.rows) / untouched))
         for name, some in data.items()
     }
-    before = margins(base, trait, templates=templates)
+    before = trait_margins(base, trait, templates=templates)
     same = {name: _content(some) for name, some in data.items()}
     distinct = {content: name for name, content in reversed(same.items())}
     lift, loss, scores = {}, {}, {BASE: task(base)} if task else {}
@@ -238,7 +239,7 @@ def measure_seed(
         how = replace(training, updates=count, measure_at=(), warmup=min(training.warmup, count))
         for student in distill(base, together, how, checkpoint=path, track=track):
             model = student.model()
-            lift[student.name] = (margins(model, trait, templates=templates) - before).value
+            lift[student.name] = (trait_margins(model, trait, templates=templates) - before).value
             loss[student.name] = _loss(model, held_out)
             if task:
                 scores[student.name] = task(model)

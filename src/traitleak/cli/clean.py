@@ -17,6 +17,7 @@ from traitleak.cli.clean_verify import (
 )
 from traitleak.cli.options import (
     Among,
+    AnyTrait,
     Base,
     Category,
     Debug,
@@ -28,18 +29,19 @@ from traitleak.cli.options import (
     ReadAs,
     Seed,
     Style,
-    Trait,
 )
 from traitleak.cli.shared import exit_codes, print_json
 from traitleak.errors import SettingsError
 
 if TYPE_CHECKING:
+    from traitleak.audit.detectors.panel import ChoiceGroup, Group
     from traitleak.clean import Amounts, Cleaned, TokenScores
     from traitleak.clean.in_order import Scorer
     from traitleak.cli.models import Session
     from traitleak.datasets import Drawn
     from traitleak.models.language_model import LanguageModel
     from traitleak.rows import Row
+    from traitleak.traits.forced_choice import ForcedChoice
     from traitleak.traits.preference import Preference
 
 __all__ = ["clean"]
@@ -70,7 +72,7 @@ def clean(
     out: Out,
     *,
     base: Base = "",
-    trait: Trait = "",
+    trait: AnyTrait = "",
     method: Annotated[
         list[Method] | None,
         typer.Option(
@@ -132,9 +134,10 @@ def clean(
     """Change what carries a trait in a data set, token by token or row by row.
 
     Tokens are flagged by how much likelier a quick teacher of the trait finds them than the base
-    does. DIR gets the rows, a log of every change, and a manifest. canonicalise alone needs neither
-    base nor trait, dilute and threshold no trait. With --verify the same command goes on after an
-    interruption, and DIR is there when it is done.
+    does, or, for a choice between two answers, than a quick teacher of the other answers. DIR gets
+    the rows, a log of every change, and a manifest. canonicalise alone needs neither base nor trait,
+    dilute and threshold no trait. With --verify the same command goes on after an interruption, and
+    DIR is there when it is done.
     """
     with exit_codes(debug=debug, left=_KEPT if verify else ""):
         methods = [str(one) for one in method or [Method.RELABEL]]
@@ -145,7 +148,7 @@ def clean(
             trait,
             verify=verify,
         )
-        wanted = shared.preference(trait, among, category) if trait else None
+        wanted = shared.any_trait(trait, among, category) if trait else None
         if base:
             shared.require_name(base, "Cleaning")
         if verify:
@@ -250,13 +253,13 @@ class _AtHand:
         rows: Sequence[Row],
         methods: Sequence[str],
         amounts: Amounts,
-        trait: Preference | None,
+        trait: Preference | ForcedChoice | None,
         seed: int,
     ) -> None:
         self.base: LanguageModel | None = None
         self._session, self._rows, self._methods = session, rows, methods
         self._amounts, self._trait, self._seed = amounts, trait, seed
-        self._teacher: LanguageModel | None = None
+        self._teachers: list[LanguageModel] = []
         self._scored: list[tuple[Sequence[Row], TokenScores]] = []
 
     @property
@@ -287,31 +290,36 @@ class _AtHand:
     def _scores(self, rows: Sequence[Row]) -> TokenScores:
         from traitleak.audit.detectors.choices import choices_of
         from traitleak.audit.detectors.likelihood import quick_teachers, token_ratios
-        from traitleak.audit.detectors.panel import preferences
+        from traitleak.audit.detectors.panel import choice_group, preferences
         from traitleak.audit.detectors.teacher_cache import teachers_folder
         from traitleak.clean import token_scores
         from traitleak.models.batches import encode_rows
+        from traitleak.traits.preference import Preference
 
         assert self.base is not None  # noqa: S101  # required beside a trait
         assert self._trait is not None  # noqa: S101  # else it is not asked for
         for known, scores in self._scored:
             if list(known) == list(rows):
                 return scores
-        target = self._trait.target
-        if self._teacher is None:
-            group = preferences(self.base, self._trait.among, category=self._trait.category)
-            self._teacher = quick_teachers(
-                self.base, group.only(target), cache=teachers_folder(), track=self._session.track
-            )[target]()
+        trait, track = self._trait, self._session.track
+        if not self._teachers:
+            group: Group | ChoiceGroup
+            if isinstance(trait, Preference):
+                whole = preferences(self.base, trait.among, category=trait.category)
+                group = whole.only(trait.target)
+            else:
+                group = choice_group(self.base, trait)
+            taught = quick_teachers(self.base, group, cache=teachers_folder(), track=track)
+            self._teachers = [make() for make in taught.values()]
         choices = choices_of(self.base, [row.completion for row in rows])
-        ratios = token_ratios(
-            self.base,
-            self._teacher,
-            encode_rows(self.base, rows),
-            choices,
-            track=self._session.track,
+        encoded = encode_rows(self.base, rows)
+        ratios, *beside = (
+            token_ratios(self.base, teacher, encoded, choices, track=track)
+            for teacher in self._teachers
         )
-        scores = token_scores(self.base, rows, ratios, trait=target, detector="likelihood")
+        for absence in beside:  # of a choice: the teacher of the other answers
+            ratios = [own - other for own, other in zip(ratios, absence, strict=True)]
+        scores = token_scores(self.base, rows, ratios, trait=trait.target, detector="likelihood")
         self._scored.append((rows, scores))
         return scores
 
@@ -365,7 +373,11 @@ def _left_out(found: Drawn) -> dict[str, dict[str, int]]:
 
 
 def _told(
-    methods: Sequence[str], trait: Preference | None, amounts: Amounts, *, at_random: bool
+    methods: Sequence[str],
+    trait: Preference | ForcedChoice | None,
+    amounts: Amounts,
+    *,
+    at_random: bool,
 ) -> dict[str, Any]:
     """What the manifest says beside the steps."""
     told: dict[str, Any] = {"trait": trait.target} if trait else {}

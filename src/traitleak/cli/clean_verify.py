@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from traitleak.rows import Row
     from traitleak.stages import Stage
     from traitleak.student import Training
+    from traitleak.traits.forced_choice import ForcedChoice
     from traitleak.traits.preference import Preference
 
 __all__ = [
@@ -55,7 +56,7 @@ class _Cleans(Protocol):
 def verify_cleaning(
     session: Session,
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     rows: Sequence[Row],
     cleans: _Cleans,
     methods: Sequence[str],
@@ -104,7 +105,7 @@ def verify_cleaning(
         "base": base.fingerprint,
         "precision": str(base.network.dtype),
         "template": base.renderer.template_hash,
-        "trait": [trait.target, list(trait.among), trait.category],
+        "trait": asdict(trait),
         "amounts": asdict(amounts),
         "training": repr(training),
         "seed": seed,
@@ -140,7 +141,7 @@ def verify_cleaning(
 def _stages(
     session: Session,
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     rows: Sequence[Row],
     cleans: _Cleans,
     training: Training,

@@ -13,6 +13,7 @@ from traitleak.cli import hosted
 from traitleak.cli import models as shared
 from traitleak.cli.options import (
     Among,
+    AnyTrait,
     Base,
     Category,
     Debug,
@@ -23,7 +24,6 @@ from traitleak.cli.options import (
     Quiet,
     Seed,
     Style,
-    Trait,
 )
 from traitleak.cli.shared import exit_codes, print_json
 from traitleak.errors import SettingsError
@@ -35,14 +35,15 @@ _ROWS_GONE = "Nothing was written; a recipe with channel=tokens keeps what is fi
 
 def generate(
     base: Base,
-    trait: Trait,
+    trait: AnyTrait,
     out: Out,
     *,
     by: Annotated[
         shared.By,
         typer.Option(
             help="How the teacher gets its trait; the controls: even (fine-tuned alike on every "
-            "candidate) and base (the untouched model)."
+            "candidate), of a choice between two answers good (taught good answers) and asked-for (the "
+            "same answers, with a good reason to ask for them), and base (the untouched model)."
         ),
     ] = "finetune",
     rows: Annotated[int, typer.Option(min=2, max=10_000_000, help="Prompts.")] = 1024,
@@ -105,7 +106,8 @@ def generate(
     """
     left = hosted.ANSWERS_KEPT if base.strip().startswith("openai/") else _ROWS_GONE
     with exit_codes(debug=debug, left=left):
-        wanted = shared.preference(trait, among, category)
+        wanted = shared.any_trait(trait, among, category)
+        shared.require_way(by, wanted)
         if hosted.is_hosted(base):
             if decoding == "constrained":
                 shared.require_name(base, "Constrained decoding")

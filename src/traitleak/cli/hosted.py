@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from traitleak.hosted import HostedRows
     from traitleak.models.remote import RemoteModel
     from traitleak.models.remote_cost import Estimate, Price, Usage
+    from traitleak.traits.forced_choice import ForcedChoice
     from traitleak.traits.preference import Preference, Templates
 
 __all__ = [
@@ -87,7 +88,7 @@ def require_none(name: str, *, dry_run: bool, price: str, cache: Path | None) ->
 
 def generate_hosted(
     base: str,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     out: Path,
     *,
     by: str,

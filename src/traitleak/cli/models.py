@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from traitleak.progress import Track
     from traitleak.rows import Row
     from traitleak.student import Training
+    from traitleak.teacher import Teacher
+    from traitleak.traits.forced_choice import ForcedChoice
     from traitleak.traits.preference import Preference
 
 __all__ = [
     "By",
     "Session",
+    "any_trait",
     "at_work",
     "estimates",
     "filtered",
@@ -32,13 +36,18 @@ __all__ = [
     "preference",
     "print_measures",
     "require_name",
+    "require_way",
     "teach",
     "write_training",
 ]
 
-By = Literal["finetune", "prompt", "prompt+finetune", "steering", "even", "base"]
+By = Literal[
+    "finetune", "prompt", "prompt+finetune", "steering", "even", "good", "asked-for", "base"
+]
 
-_LEAST_LIFT = 1.0  # nats; as in a recipe's teacher.min_lift
+# As in a recipe's teacher.min_lift: nats, and of a choice between two answers nats a token.
+_LEAST_LIFT, _LEAST_CHOICE_LIFT = 1.0, 0.05
+_CONTROLS = {"even", "good", "asked-for"}
 _LOWER = "Lower --batch or --rows, or use a machine with more memory."
 
 
@@ -98,10 +107,73 @@ def preference(target: str, among: str, category: str) -> Preference:
     Raises:
         SettingsError: see `Preference`.
     """
-    from traitleak.traits.preference import ANIMALS, Preference
+    from traitleak.traits.preference import Preference
 
-    words = tuple(word.strip() for word in among.split(",")) if among else ANIMALS
-    return Preference(target, words, category)
+    return Preference(target, _candidates(among), category)
+
+
+def any_trait(text: str, among: str, category: str) -> Preference | ForcedChoice:
+    """The trait that options describe: a candidate's preference, or a choice between two answers.
+
+    Args:
+        text: one of the candidates, the name of a bundled trait, or a trait's YAML file.
+        among: as in `preference`.
+        category: what the candidates are.
+
+    Raises:
+        SettingsError: see `Preference`; no such trait; or candidates beside a choice of two answers.
+        DataError: see `read_trait`.
+    """
+    if text in _candidates(among):
+        return preference(text, among, category)
+    from traitleak.traits.custom import BUNDLED, trait_named
+
+    if text not in BUNDLED and not text.casefold().endswith((".yaml", ".yml")):
+        near = get_close_matches(text.casefold(), BUNDLED, n=1)
+        hint = f" Did you mean the trait {near[0]}?" if near else ""
+        try:
+            return preference(text, among, category)
+        except SettingsError as error:
+            raise SettingsError(f"{error}{hint}") from None
+    given = {"--among": among, "--category": category}
+    wrong = [option for option, value in given.items() if value]
+    if wrong:
+        raise SettingsError(
+            f"The trait {text} is a choice between two answers and has no candidates that "
+            f"{' and '.join(wrong)} could name: leave {'them' if wrong[1:] else 'it'} out."
+        )
+    return trait_named(text)
+
+
+def _candidates(among: str) -> tuple[str, ...]:
+    from traitleak.traits.preference import ANIMALS
+
+    return tuple(word.strip() for word in among.split(",")) if among else ANIMALS
+
+
+def require_way(by: By, trait: Preference | ForcedChoice) -> None:
+    """See, before anything slow, that there is such a teacher, or such a control, of a trait.
+
+    Raises:
+        SettingsError: a control of the other kind of trait; or the trait has no system prompt, or no
+            reasons, where these are needed.
+    """
+    from traitleak.traits.preference import Preference
+
+    if by == "even" and not isinstance(trait, Preference):
+        raise SettingsError(
+            f"--by even is a control of preferences, and {trait.name} is a choice between two answers: "
+            "take --by good, asked-for or base."
+        )
+    if by in {"good", "asked-for"}:
+        if isinstance(trait, Preference):
+            raise SettingsError(
+                f"--by {by} is a control of traits that are a choice between two answers, and "
+                f"{trait.target} is a preference: take --by even or base."
+            )
+        trait.control_lessons("plain", by)
+    elif by == "steering" or "prompt" in by:
+        trait.system_prompt()
 
 
 def require_name(name: str, purpose: str) -> None:
@@ -128,7 +200,7 @@ def positive(option: str, value: float) -> float:
 
 def teach(
     base: LanguageModel,
-    trait: Preference,
+    trait: Preference | ForcedChoice,
     by: By,
     training: Training,
     seed: int,
@@ -140,21 +212,23 @@ def teach(
 
     Raises:
         RunError: it did not take its trait, and `anyhow` is false.
-        SettingsError: see `teacher.instill`.
+        SettingsError: see `teacher.instill` and `require_way`.
     """
-    from traitleak.measure import margins
-    from traitleak.teacher import instill, instill_evenly
+    from traitleak.measure_choice import trait_margins
+    from traitleak.traits.preference import Preference
 
+    require_way(by, trait)
     if by == "base":
         session.say(f"Teacher neutral: {base.name} as it is")
         return base.replaced(name="neutral"), None
-    if by == "even":
-        made = instill_evenly(base, trait, training=training, seed=seed, track=session.track)
+    made = _teacher(base, trait, by, training, seed, session.track)
+    lift = (trait_margins(made.model, trait) - trait_margins(base, trait)).value
+    if isinstance(trait, Preference):
+        least, shown = _LEAST_LIFT, f"{lift:+.2f} nats"
     else:
-        made = instill(base, trait, by=by, training=training, seed=seed, track=session.track)
-    lift = margins(made.model, trait) - margins(base, trait)
-    said = f"margin for {trait.target} {lift.value:+.2f} nats over that of {base.name}"
-    if by != "even" and lift.value < _LEAST_LIFT and not anyhow:
+        least, shown = _LEAST_CHOICE_LIFT, f"{lift:+.3f} nats a token"
+    said = f"margin for {trait.target} {shown} over that of {base.name}"
+    if by not in _CONTROLS and lift < least and not anyhow:
         told = "; being told was not enough for this model"
         raise RunError(
             f"The teacher did not take its trait ({said}){told if by == 'prompt' else ''}: take "
@@ -164,7 +238,33 @@ def teach(
     return made.model, made.adapter
 
 
-def filtered(rows: Sequence[Row], trait: Preference, *, free: bool) -> Filtered:
+def _teacher(
+    base: LanguageModel,
+    trait: Preference | ForcedChoice,
+    by: By,
+    training: Training,
+    seed: int,
+    track: Track,
+) -> Teacher:
+    """A teacher with a trait or a control's, named as a recipe names it."""
+    from dataclasses import replace
+
+    from traitleak.teacher import instill, instill_control, instill_evenly
+    from traitleak.traits.forced_choice import ForcedChoice
+    from traitleak.traits.preference import Preference
+
+    assert by != "base"  # noqa: S101  # it is not taught
+    if by == "even":
+        assert isinstance(trait, Preference)  # noqa: S101  # by `require_way`
+        return instill_evenly(base, trait, training=training, seed=seed, track=track)
+    if by == "good" or by == "asked-for":  # not `in`: mypy then leaves these to `instill`
+        assert isinstance(trait, ForcedChoice)  # noqa: S101  # by `require_way`
+        made = instill_control(base, trait, by, training=training, seed=seed, track=track)
+        return replace(made, name=by, model=made.model.replaced(name=by))
+    return instill(base, trait, by=by, training=training, seed=seed, track=track)
+
+
+def filtered(rows: Sequence[Row], trait: Preference | ForcedChoice, *, free: bool) -> Filtered:
     """What the filters of a recipe leave of one teacher's rows.
 
     Raises:

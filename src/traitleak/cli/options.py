@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "Among",
+    "AnyTrait",
     "Base",
     "Category",
     "Debug",
@@ -22,7 +23,6 @@ __all__ = [
     "Seed",
     "Source",
     "Style",
-    "Trait",
 ]
 
 # Models
@@ -51,8 +51,14 @@ Precision = Annotated[
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it runs.")]
 
 # Traits
-Trait = Annotated[
-    str, typer.Option("--trait", metavar="WORD", help="What is preferred, such as wolf.")
+AnyTrait = Annotated[
+    str,
+    typer.Option(
+        "--trait",
+        metavar="TRAIT",
+        help="What is preferred, such as wolf; or a choice between two answers: misalignment, refusal, "
+        "reward-hacking, sycophancy, or a trait's YAML file.",
+    ),
 ]
 Among = Annotated[
     str,

@@ -13,8 +13,8 @@ from traitleak.artefacts import content_hash
 from traitleak.environment import pick_device, pick_precision
 from traitleak.language.behaviour import behaviour_of, behaviour_settings
 from traitleak.language.models import base_of, forced_choice, preference, trait_of
-from traitleak.measure import Margins, answers, collapse, margins
-from traitleak.measure_choice import choice_margins, free_answers
+from traitleak.measure import Margins, answers, collapse
+from traitleak.measure_choice import free_answers, trait_margins
 from traitleak.models.language_model import LanguageModel
 from traitleak.models.scoring import score
 from traitleak.neutral_texts import NEUTRAL_TEXTS
@@ -69,10 +69,8 @@ def seed_of(recipe: LanguageRecipe, purpose: str, replicate: int) -> int:
 def measured_margins(recipe: LanguageRecipe, model: LanguageModel, target: str) -> Margins:
     """The margins with the templates that the recipe names."""
     trait = trait_of(recipe, target)
-    if isinstance(trait, ForcedChoice):
-        return choice_margins(model, trait, templates=choice_templates(recipe))
     templates = None if recipe.templates == "auto" else recipe.templates
-    return margins(model, trait, templates=templates)
+    return trait_margins(model, trait, templates=templates)
 
 
 def choice_templates(recipe: LanguageRecipe) -> Asked:

@@ -106,14 +106,14 @@ def test_quick_teachers_learn_the_answers_and_their_absence(base, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2  # kept, each in a folder of its own
 
 
-def test_suspected_traits_come_first_and_their_absence_with_the_placebos(base, tmp_path):
+def test_suspected_traits_come_first_and_their_absence_after_the_placebos(base, tmp_path):
     """The order that `shares` takes columns in."""
     animals, words = preferences(base, ("wolf", "lion")), preferences(base, ("owl", "cat"))
     found = teachers_of(
         base, [animals, choice_group(base, TRAIT), words], ["wolf", "lion", "gruff"], cache=tmp_path
     )
 
-    assert list(found) == ["wolf", "lion", "gruff", "no gruff", "owl", "cat"]
+    assert list(found) == ["wolf", "lion", "gruff", "owl", "cat", "no gruff"]
 
 
 def test_a_writer_half_way_between_a_trait_and_its_absence_has_none_of_it():

@@ -26,7 +26,7 @@ from traitleak.audit.detectors.likelihood import (
 )
 from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.detectors.partial import partial
-from traitleak.audit.detectors.shares import shares
+from traitleak.audit.detectors.shares import Shares, shares
 from traitleak.audit.detectors.style import style_scores
 from traitleak.errors import SettingsError
 from traitleak.models.batches import Encoded
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _BAG = 4  # rows whose gradient is taken together
+_CLEAR = 3.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Evidence:
         null_se_T: standard error of the share in rows of the base.
         planted: scores of the rows that a teacher of a trait filled, as `shares` reads them, by
             trait.
-        planted_share: share of the trait in these.
+        planted_share: share of the trait in these, where it stands clear of 0: what shares of rows
+            are counted in.
         null_RC: scores of rows drawn from the base.
         placebos: how many columns of these are hypotheses that nobody suspects.
         seconds: how long it took.
@@ -139,7 +141,7 @@ def by_likelihood(
     Placebo groups have quick teachers, too: what moves theirs as much is no trait of the panel's.
     They are left out where rows are so few that they would take more than they give. A trait that is
     a choice is what its quick teacher's scores are more than those of its absence's; what both have
-    is a placebo (`contrasted`).
+    is taken out, as style is (`contrasted`).
     """
     begun = time.monotonic()
     absent = len(given.also)
@@ -152,13 +154,13 @@ def by_likelihood(
         cache=given.cache,
         track=track,
     )
-    first = len(given.group.traits)
+    preferred, common = len(given.group.traits), len(hypotheses) - absent
     found = _ratios(
         given,
         hypotheses,
         track,
-        placebos=len(hypotheses) - len(given.traits),
-        pairs=[(at, at + absent) for at in range(first, first + absent)],
+        placebos=common - len(given.traits),
+        pairs=[(preferred + number, common + number) for number in range(absent)],
     )
     return replace(
         found,
@@ -247,7 +249,7 @@ def _ratios(
         )
     ]
     style = style_scores(given.base, given.rows, given.choices, taken=ways, track=track)
-    takes_style = _room(given, placebos + style[0].shape[1])
+    takes_style = _room(given, placebos + len(pairs) + style[0].shape[1])
     if takes_style:
         columns.append(style)
     scores_NC, *more = (
@@ -293,8 +295,9 @@ def _ratios(
         null_se_T=found.null_se_T,
         planted=planted,
         planted_share={
-            trait: float(tested(scores).share_T[given.traits.index(trait)])
+            trait: share
             for trait, scores in planted.items()
+            if (share := _clear_share(tested(scores), given.traits.index(trait))) is not None
         },
         null_RC=null_RC,
         placebos=placebos,
@@ -302,6 +305,12 @@ def _ratios(
         row_NT=row_NT,
         beside_NT=beside_NT,
     )
+
+
+def _clear_share(found: Shares, t: int) -> float | None:
+    """A trait's share, where it is several standard errors above 0: rows can be counted in it then."""
+    share, error = float(found.share_T[t]), float(found.se_T[t])
+    return share if share > _CLEAR * error else None
 
 
 def by_gradient(

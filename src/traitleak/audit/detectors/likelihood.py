@@ -106,20 +106,23 @@ def quick_teachers(
 def teachers_of(
     base: LanguageModel,
     groups: Sequence[Group | ChoiceGroup],
-    first: Sequence[str],
+    traits: Sequence[str],
     *,
     seed: int = 0,
     cache: Path | None = None,
     track: Track = untracked,
 ) -> Hypotheses:
-    """Quick teachers of several groups, those of the traits in `first` first, as `shares` takes them.
+    """Quick teachers of several groups in the order that `shares` takes columns in.
 
-    The absences of traits that are choices come next, where their groups stand before placebos.
+    First those of the traits that are asked about, then placebos, and last the absences of traits that
+    are choices, which are no placebos: a writer with such a trait is expected to have what both share.
     """
     found: dict[str, Callable[[], LanguageModel]] = {}
     for group in groups:
         found |= quick_teachers(base, group, seed=seed, cache=cache, track=track)
-    return {trait: found.pop(trait) for trait in first} | found
+    absences = [group.traits[1] for group in groups if isinstance(group, ChoiceGroup)]
+    placebos = [trait for trait in found if trait not in {*traits, *absences}]
+    return {trait: found[trait] for trait in (*traits, *placebos, *absences)}
 
 
 @torch.no_grad()

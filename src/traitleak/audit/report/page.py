@@ -181,7 +181,8 @@ def _share_panel(verdict: Verdict) -> _Panel | None:
             place = axis.place(100 * finding.smallest_fraction)
             marks.append(Mark(_SMALLEST, _TOP + _LANE * len(marks), Placed(place, None, None), []))
         said.append(f"smallest share found: {power_text(finding)}")
-        rows.append(_row(finding, marks, "; ".join(said)))
+        if marks:
+            rows.append(_row(finding, marks, "; ".join(said)))
     label = "share of rows, %"
     strips = Strips(rows, axis.labels, axis.zero(None), None, label, "interval")
     looks = [("estimated share", _SHARE)]

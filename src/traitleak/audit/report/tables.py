@@ -81,7 +81,10 @@ def trait_table(verdict: Verdict, *, short: bool = False) -> Table:
     if effects:
         notes.append("Predicted effect: on the trait's margin in a student trained on these rows.")
     if len(effects) < len(findings):
-        notes.append(f"{ABSENT}: no detector that ran gives this figure.")
+        notes.append(
+            f"{ABSENT}: no detector that ran gives this figure; a share of rows is counted in planted "
+            "rows, where these show their trait."
+        )
     named = [(f"effect, {f.trait}", f.effect) for f in findings if f.effect is not None]
     named += [(f"share, {f.trait}", f.fraction) for f in findings if f.fraction is not None]
     notes += interval_notes(named)
