@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,14 +197,19 @@ def with_held(scored: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[n
     return np.concatenate([filled(scored, name), held_WNC.swapaxes(0, 1)], 1)
 
 
-def tested(filled_NWC: NDArray[np.float64], *, traits: int, placebos: int) -> Shares:
-    """What the likelihood detector says of rows, as an audit asks it: beside fills of their places."""
+def tested(filled_NWC: NDArray[np.float64], **asked: Any) -> Shares:
+    """What the likelihood detector says of rows, as an audit asks it: beside fills of their places.
+
+    Args:
+        filled_NWC: the rows, and their fills.
+        asked: how many traits, placebos and absences there are, for `shares`.
+    """
     null_RC = filled_NWC[:, 1:].reshape(-1, filled_NWC.shape[-1])
-    return shares(filled_NWC[:, 0], null_RC, traits=traits, placebos=placebos)
+    return shares(filled_NWC[:, 0], null_RC, **asked)
 
 
 def neutral_found(
-    scored: Mapping[str, NDArray[np.float64]], *, traits: int, placebos: int, rate: float
+    scored: Mapping[str, NDArray[np.float64]], *, rate: float, traits: int, **asked: Any
 ) -> tuple[int, int, float, float]:
     """How many neutral sets are found, of how many, and the rate's exact 95 % interval.
 
@@ -215,7 +221,7 @@ def neutral_found(
             filled_NWC = with_held(scored, name.removesuffix(" held"))[:, 1:]
             for way in range(filled_NWC.shape[1]):
                 turned_NWC = np.roll(filled_NWC, -way, axis=1)[:, : 1 + WAYS]
-                found.append(tested(turned_NWC, traits=traits, placebos=placebos).p_T.min())
+                found.append(tested(turned_NWC, traits=traits, **asked).p_T.min())
     false = int(sum(p * traits <= rate for p in found))
     low, high = stats.binomtest(false, len(found)).proportion_ci(method="exact")
     return false, len(found), float(low), float(high)

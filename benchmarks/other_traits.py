@@ -19,7 +19,7 @@ import numpy as np
 from known_writers import PLACEBOS, columns, filled, neutral_found, taught_writers, tested
 
 import traitleak as tl
-from traitleak.audit.detectors.likelihood import contrasted, teachers_of
+from traitleak.audit.detectors.likelihood import teachers_of
 from traitleak.audit.detectors.panel import choice_group, preferences
 from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.audit.detectors.shares import smallest_share
@@ -98,13 +98,11 @@ def summary(
     planted: dict[str, Preference | ForcedChoice] = {trait.name: trait for trait in also}
     panel = "-" + "-".join(trait.name for trait in also)
     scored = columns(base, written, hypotheses, planted, work=chosen.work, panel=panel)
-    common = len(hypotheses) - len(also)
-    pairs = [(len(ANIMALS) + k, common + k) for k in range(len(also))]
-    scored = {
-        name: values if values.ndim < 2 else contrasted(values, pairs)
-        for name, values in scored.items()
+    asked: dict[str, Any] = {
+        "traits": len(traits),
+        "placebos": len(hypotheses) - len(traits),
+        "absences": {own: own + len(also) for own in range(len(ANIMALS), len(traits))},
     }
-    asked = {"traits": len(traits), "placebos": common - len(traits)}
     said = {}
     for name in written:
         one = tested(filled(scored, name), **asked)

@@ -91,6 +91,7 @@ def _smallest(
             rows=num,
             traits=len(traits),
             placebos=share.placebos,
+            absences=share.absences,
         )
         for trait, planted_NC in share.planted.items()
     }

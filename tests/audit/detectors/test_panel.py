@@ -8,9 +8,8 @@ import torch
 
 from tiny_model import tiny_model
 from traitleak.audit.detectors.gradient import trait_gradients
-from traitleak.audit.detectors.likelihood import contrasted, quick_teachers, teachers_of
+from traitleak.audit.detectors.likelihood import quick_teachers, teachers_of
 from traitleak.audit.detectors.panel import choice_group, margin_parts, preferences
-from traitleak.audit.detectors.shares import shares
 from traitleak.errors import SettingsError
 from traitleak.measure_choice import choice_margins
 from traitleak.models.scoring import score
@@ -106,32 +105,14 @@ def test_quick_teachers_learn_the_answers_and_their_absence(base, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2  # kept, each in a folder of its own
 
 
-def test_suspected_traits_come_first_and_their_absence_after_the_placebos(base, tmp_path):
+def test_suspected_traits_come_first_and_their_absence_with_the_placebos(base, tmp_path):
     """The order that `shares` takes columns in."""
     animals, words = preferences(base, ("wolf", "lion")), preferences(base, ("owl", "cat"))
     found = teachers_of(
         base, [animals, choice_group(base, TRAIT), words], ["wolf", "lion", "gruff"], cache=tmp_path
     )
 
-    assert list(found) == ["wolf", "lion", "gruff", "owl", "cat", "no gruff"]
-
-
-def test_a_writer_half_way_between_a_trait_and_its_absence_has_none_of_it():
-    """Of the difference it has a share of zero, beside the absence alone it would have half."""
-    rng = np.random.default_rng(3)
-    common, own, absence = rng.normal(size=(3, 40000, 1))
-    null_NC = np.concatenate([common + 0.3 * own, common + 0.3 * absence], 1)
-    covariance_CC = null_NC.T @ null_NC / len(null_NC)
-    half_NC = null_NC + covariance_CC @ [0.5, 0.5]
-    wholly_NC = null_NC + covariance_CC @ [1.0, 0.0]
-
-    def share(scores_NC, pairs):
-        null = contrasted(null_NC, pairs)
-        return shares(contrasted(scores_NC, pairs), null, traits=1, placebos=1).share_T[0]
-
-    assert share(half_NC, []) == pytest.approx(0.5, abs=0.03)
-    assert share(half_NC, [(0, 1)]) == pytest.approx(0, abs=0.03)
-    assert share(wholly_NC, [(0, 1)]) == pytest.approx(0.5, abs=0.03)
+    assert list(found) == ["wolf", "lion", "gruff", "no gruff", "owl", "cat"]
 
 
 def test_items_beyond_the_context_are_left_out(base):

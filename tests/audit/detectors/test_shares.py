@@ -147,3 +147,30 @@ def test_what_nothing_can_be_told_from_is_refused(scores, said):
     """Too few rows, hypotheses without an opinion, and broken numbers each get their sentence."""
     with pytest.raises(SettingsError, match=said):
         shares(scores, scores)
+
+
+def test_a_writer_half_way_between_a_trait_and_its_absence_has_not_the_trait():
+    """Beside its absence it has half a share of either, and must stand above it to be found."""
+    rng = np.random.default_rng(3)
+    mixing = np.array([[1.0, 0.3, 0.0, 0.0], [1.0, 0.0, 0.3, 0.0], [0.2, 0.0, 0.0, 1.0]])
+    covariance = mixing @ mixing.T
+
+    def found(share, num=2000):
+        rows, null = (rng.normal(size=(n, 4)) @ mixing.T for n in (num, 8 * num))
+        rows = rows + covariance @ share
+        names = {"traits": 1, "placebos": 2}
+        return shares(rows, null, **names), shares(rows, null, **names, absences={0: 1})
+
+    half = [found(np.array([0.5, 0.5, 0.0])) for _ in range(200)]
+    wholly = [found(np.array([1.0, 0.0, 0.0]))[1] for _ in range(20)]
+    none = [found(np.zeros(3)) for _ in range(200)]
+
+    assert np.mean([plain.share_T[0] for plain, _ in half]) == pytest.approx(0.5, abs=0.05)
+    level = 0.1
+    assert sum(plain.p_T[0] <= level for plain, _ in none) < 0.16 * 200
+    assert sum(beside.p_T[0] <= level for _, beside in none) < 0.16 * 200
+    assert sum(beside.p_T[0] <= level for _, beside in half) < 0.16 * 200
+    assert all(beside.p_T[0] <= level / 2 for beside in wholly)
+    for plain, beside in half + none:
+        assert beside.p_T[0] >= plain.p_T[0]
+        assert beside.share_T[0] == plain.share_T[0]

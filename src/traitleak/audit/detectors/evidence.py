@@ -20,7 +20,6 @@ from traitleak.audit.detectors.choices import Choices
 from traitleak.audit.detectors.gradient import Gradients, bag_scores, row_scores, trait_gradients
 from traitleak.audit.detectors.likelihood import (
     Hypotheses,
-    contrasted,
     likelihood_scores,
     teachers_of,
 )
@@ -102,6 +101,7 @@ class Evidence:
             are counted in.
         null_RC: scores of rows drawn from the base.
         placebos: how many columns of these are hypotheses that nobody suspects.
+        absences: for a trait's column that of its absence, among these.
         seconds: how long it took.
         settings: whatever else fixes its figures.
         row_NT: each row's own score for each trait, before anything is taken away; None where it has
@@ -125,6 +125,7 @@ class Evidence:
     planted_share: Mapping[str, float] = field(default_factory=dict)
     null_RC: NDArray[np.float64] | None = None
     placebos: int = 0
+    absences: Mapping[int, int] = field(default_factory=dict)
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     row_NT: NDArray[np.float64] | None = None
@@ -139,9 +140,9 @@ def by_likelihood(
     """Log-likelihood ratios against quick teachers, one a trait (`likelihood`).
 
     Placebo groups have quick teachers, too: what moves theirs as much is no trait of the panel's.
-    They are left out where rows are so few that they would take more than they give. A trait that is
-    a choice is what its quick teacher's scores are more than those of its absence's; what both have
-    is taken out, as style is (`contrasted`).
+    They are left out where rows are so few that they would take more than they give. The absence of
+    a trait that is a choice is a placebo always, and the trait must stand above it, too: it has
+    learned all that the trait's teacher has but which answer to give.
     """
     begun = time.monotonic()
     absent = len(given.also)
@@ -154,13 +155,13 @@ def by_likelihood(
         cache=given.cache,
         track=track,
     )
-    preferred, common = len(given.group.traits), len(hypotheses) - absent
+    preferred = len(given.group.traits)
     found = _ratios(
         given,
         hypotheses,
         track,
-        placebos=common - len(given.traits),
-        pairs=[(preferred + number, common + number) for number in range(absent)],
+        placebos=len(hypotheses) - len(given.traits),
+        absences={own: own + absent for own in range(preferred, preferred + absent)},
     )
     return replace(
         found,
@@ -234,7 +235,7 @@ def _ratios(
     encode: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     encode_reference: Callable[[LanguageModel], Sequence[Encoded]] | None = None,
     placebos: int = 0,
-    pairs: Sequence[tuple[int, int]] = (),
+    absences: Mapping[int, int] | None = None,
 ) -> Evidence:
     ways = [*given.null, *(way for some in given.planted.values() for way in some)]
     columns = [
@@ -249,12 +250,10 @@ def _ratios(
         )
     ]
     style = style_scores(given.base, given.rows, given.choices, taken=ways, track=track)
-    takes_style = _room(given, placebos + len(pairs) + style[0].shape[1])
+    takes_style = _room(given, placebos + style[0].shape[1])
     if takes_style:
         columns.append(style)
-    scores_NC, *more = (
-        contrasted(np.concatenate(parts, 1), pairs) for parts in zip(*columns, strict=True)
-    )
+    scores_NC, *more = (np.concatenate(parts, 1) for parts in zip(*columns, strict=True))
     null_RC = np.concatenate(more[: len(given.null)])
     null = "rows that the base could have written in their place"
     num = len(given.traits)
@@ -272,11 +271,11 @@ def _ratios(
         ]
         if takes_style:
             beside.append(style_scores(given.base, given.reference, given.choices, track=track)[0])
-        read_NC = contrasted(np.concatenate(beside, 1), pairs)
-        beside_NT = read_NC[:, :num]
-        scores_NC = scores_NC - read_NC
+        beside_NT = beside[0][:, :num]
+        scores_NC = scores_NC - np.concatenate(beside, 1)
         null = "reference rows, taken away one by one"
-    tested = partial_call(shares, null_RC=null_RC, traits=num, placebos=placebos)
+    absences = absences or {}
+    tested = partial_call(shares, null_RC=null_RC, traits=num, placebos=placebos, absences=absences)
     found = tested(scores_NC)
     filled = iter(more[len(given.null) :])
     planted = {
@@ -301,6 +300,7 @@ def _ratios(
         },
         null_RC=null_RC,
         placebos=placebos,
+        absences=absences,
         settings={"taken out": "boldness and digit frequencies" if takes_style else "nothing"},
         row_NT=row_NT,
         beside_NT=beside_NT,

@@ -41,7 +41,6 @@ from traitleak.student import Training, distill
 __all__ = [
     "HELD",
     "Hypotheses",
-    "contrasted",
     "likelihood_scores",
     "quick_teachers",
     "teachers_of",
@@ -114,15 +113,13 @@ def teachers_of(
 ) -> Hypotheses:
     """Quick teachers of several groups in the order that `shares` takes columns in.
 
-    First those of the traits that are asked about, then placebos, and last the absences of traits that
-    are choices, which are no placebos: a writer with such a trait is expected to have what both share.
+    First those of the traits that are asked about, then the absences of such traits, then placebos.
     """
     found: dict[str, Callable[[], LanguageModel]] = {}
     for group in groups:
         found |= quick_teachers(base, group, seed=seed, cache=cache, track=track)
     absences = [group.traits[1] for group in groups if isinstance(group, ChoiceGroup)]
-    placebos = [trait for trait in found if trait not in {*traits, *absences}]
-    return {trait: found[trait] for trait in (*traits, *placebos, *absences)}
+    return {trait: found.pop(trait) for trait in (*traits, *absences)} | found
 
 
 @torch.no_grad()
@@ -178,27 +175,6 @@ def likelihood_scores(
                 sums = torch.zeros(len(some), device=base.device).index_add(0, own.row_M, centred_M)
                 scores_NT[batch, t] = sums.double().cpu().numpy()
     return found
-
-
-def contrasted(
-    scores_NC: NDArray[np.float64], pairs: Sequence[tuple[int, int]]
-) -> NDArray[np.float64]:
-    """Scores in which a trait and its absence are their difference and their mean.
-
-    A writer that merely learned to answer such questions lies half-way between the two. Beside its
-    absence a trait would have half of that as its share; of the difference such a writer has nothing,
-    and what it has is in the mean.
-
-    Args:
-        scores_NC: scores, a column a hypothesis, and maybe more.
-        pairs: for each such trait its column, and that of its absence: where the difference and the
-            mean are put.
-    """
-    found_NC = scores_NC.copy()
-    for own, absence in pairs:
-        found_NC[:, own] = scores_NC[:, own] - scores_NC[:, absence]
-        found_NC[:, absence] = (scores_NC[:, own] + scores_NC[:, absence]) / 2
-    return found_NC
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ Shape suffixes: N rows, T traits, C columns: the traits, then placebos, then wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ __all__ = ["FRACTIONS", "Shares", "shares", "smallest_share"]
 
 _RIDGE = 1e-9  # of the mean variance: against hypotheses that are the same to rounding
 _POWER = 0.9
+_NONE: Mapping[int, int] = MappingProxyType({})
 FRACTIONS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
 """Of planted rows, at which power is measured."""
 
@@ -53,6 +56,7 @@ def shares(
     *,
     traits: int | None = None,
     placebos: int = 0,
+    absences: Mapping[int, int] = _NONE,
 ) -> Shares:
     """Regress the mean score on the panel: f = G^-1 m, with errors that hold for any writer.
 
@@ -68,11 +72,17 @@ def shares(
     where all move. Columns beyond (`style.style_scores`) are part of the regression only: what they
     explain is nobody's.
 
+    A trait that has an absence (`absences`) must also stand above that: a writer that merely learned
+    to answer such questions lies half-way between the two, and has half a share of either. Its p is the
+    larger of the two tests', which is at most the level where either is void (intersection-union:
+    Berger 1982, Technometrics 24:295).
+
     Args:
         scores_NC: each row's centred score for each trait, each placebo, and all else.
         null_RC: the same of rows drawn from the base, some times N of them.
         traits: how many of the columns are traits: what is returned is of these; all by default.
         placebos: how many columns after them are hypotheses that nobody suspects.
+        absences: for a trait's column that of its absence, among the placebos.
 
     Raises:
         SettingsError: too few rows for so many columns, or scores that are not finite.
@@ -106,7 +116,8 @@ def shares(
     inverse_CC = np.linalg.inv(null_RC.T @ null_RC / len(null_RC) + _RIDGE * np.eye(columns))
     share_C = inverse_CC @ scores_NC.mean(0)
     covariance_CC = np.atleast_2d(np.cov(scores_NC, rowvar=False))
-    se_C = np.sqrt((inverse_CC @ covariance_CC @ inverse_CC).diagonal() / num)
+    sandwich_CC = inverse_CC @ covariance_CC @ inverse_CC / num
+    se_C = np.sqrt(sandwich_CC.diagonal())
     null_se_C = np.sqrt(inverse_CC.diagonal() / num)
     ratio_C = np.divide(share_C, se_C, out=np.zeros(columns), where=se_C > 0)
     compared_C, ratio_T = ratio_C[: traits + placebos], ratio_C[:traits]
@@ -115,6 +126,11 @@ def shares(
     t_T, dof = ratio_T / inflation_T, num - columns
     inflated_T = np.where(inflation_T > 1, stats.t.sf(t_T, max(1, len(compared_C) - 1)), 0.0)
     p_T = np.maximum(stats.t.sf(ratio_T, dof), inflated_T)
+    for own, absence in absences.items():
+        apart_C = np.zeros(columns)
+        apart_C[[own, absence]] = 1 / unit_C[own], -1 / unit_C[absence]
+        error = np.sqrt(apart_C @ sandwich_CC @ apart_C)
+        p_T[own] = max(p_T[own], stats.t.sf(apart_C @ share_C / error, dof) if error > 0 else 1.0)
     share_T, se_T, null_se_T = (
         values_C[:traits] / unit_C[:traits] for values_C in (share_C, se_C, null_se_C)
     )
@@ -130,6 +146,7 @@ def smallest_share(
     rows: int | None = None,
     traits: int | None = None,
     placebos: int = 0,
+    absences: Mapping[int, int] = _NONE,
     draws: int = 100,
     seed: int = 0,
 ) -> float | None:
@@ -147,6 +164,7 @@ def smallest_share(
         rows: size of a set; by default as many as are planted.
         traits: as for `shares`.
         placebos: as for `shares`.
+        absences: as for `shares`.
         draws: sets at each fraction.
         seed: of the mixtures.
 
@@ -166,7 +184,13 @@ def smallest_share(
                 planted_NC[rng.choice(len(planted_NC), carrying, replace=False)],
                 null_RC[rng.choice(len(null_RC), num - carrying, replace=False)],
             ]
-            one = shares(np.concatenate(mixed), null_RC, traits=traits, placebos=placebos)
+            one = shares(
+                np.concatenate(mixed),
+                null_RC,
+                traits=traits,
+                placebos=placebos,
+                absences=absences,
+            )
             hits += bool(one.p_T[trait] <= alpha)
         if hits < _POWER * draws:
             break
