@@ -108,7 +108,7 @@ def summary(
         one = tested(filled(scored, name), **asked)
         order = np.argsort(one.p_T, kind="stable")
         said[name] = {
-            "first": [
+            "most suspicious first": [
                 {
                     "trait": traits[t],
                     "p, corrected": float(min(1, one.p_T[t] * len(traits))),
@@ -116,7 +116,7 @@ def summary(
                     "share": [float(one.share_T[t]), float(one.se_T[t])],
                     "inflation": float(one.inflation_T[t]),
                 }
-                for t in order[:3]
+                for t in order
             ]
         }
     bases = [name for name in written if name.startswith("base")]

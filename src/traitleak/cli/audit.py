@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -157,27 +157,13 @@ def audit(
             model = session.load(base, style=style, precision=precision, device=device)
             reader = _reader(session, judge, model, base, precision, device) if judge else None
             rows = [entry.row for entry in drawn.rows]
+            told: dict[str, Any] = {"category": category, "also": others}
+            told["reference"] = bool(reference)
             if minutes is None:
-                seconds = expected_seconds(
-                    model,
-                    rows,
-                    traits,
-                    depth,
-                    category=category,
-                    also=others,
-                    reference=bool(reference),
-                )
+                seconds = expected_seconds(model, rows, traits, depth, **told)
             else:
                 assert depth != "deep"  # noqa: S101  # refused before
-                pace = audit_pace(
-                    model,
-                    rows,
-                    traits,
-                    depth,
-                    category=category,
-                    also=others,
-                    reference=bool(reference),
-                )
+                pace = audit_pace(model, rows, traits, depth, **told)
                 num = _rows_in(pace, minutes, num_asked)
                 drawn = draw(open_dataset(source, format=read_as, limit=limit), num, seed)
                 seconds = pace.seconds(len(drawn.rows))
