@@ -178,7 +178,7 @@ def _scored(
     own, *rest = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
     read = choice_log_probabilities(base, encoded, choices)
     loss_N = np.zeros(len(rows))
-    np.add.at(loss_N, read.row_M.numpy(), -read.chosen_logps.numpy())
+    np.add.at(loss_N, read.row_M.cpu().numpy(), -read.chosen_logps.cpu().numpy())
     parts = {kind: np.concatenate([rest.pop(0) for _ in some]) for kind, some in ways.items()}
     return {"own": own, "loss": loss_N, **parts}
 
