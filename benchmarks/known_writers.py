@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from traitleak.audit.detectors.choices import choice_log_probabilities, choices_of, drawn_ways
+from traitleak.audit.detectors.choices import choices_of, drawn_ways, row_log_likelihoods
 from traitleak.audit.detectors.likelihood import Hypotheses, likelihood_scores, teachers_of
 from traitleak.audit.detectors.panel import preferences
 from traitleak.audit.detectors.placebos import placebo_groups
 from traitleak.audit.detectors.shares import Shares, shares
 from traitleak.audit.detectors.style import style_scores
 from traitleak.audit.detectors.teacher_cache import teachers_folder
+from traitleak.audit.unshown import placebo_prompt, unshown_prompt
+from traitleak.datasets import AuditRow
 from traitleak.generation import write_numbers
 from traitleak.language.plan import plan
 from traitleak.models.batches import encode_rows
@@ -163,6 +165,10 @@ def _scored(
 ) -> dict[str, NDArray[np.float64]]:
     encoded = encode_rows(base, rows)
     choices = choices_of(base, [row.completion for row in rows])
+    entries = [AuditRow(row, number, "") for number, row in enumerate(rows)]
+    prompt = placebo_prompt(preferences(base, ANIMALS))
+    unshown = unshown_prompt(base, entries, encoded, choices, [prompt])
+    encoded = unshown.rows if unshown else encoded
     ways: dict[str, list[list[Tensor]]] = {
         "null": drawn_ways(base, encoded, choices, seeds=range(WAYS))
     }
@@ -176,9 +182,7 @@ def _scored(
     ratios = likelihood_scores(base, hypotheses, encoded, choices, taken=taken)
     style = style_scores(base, encoded, choices, taken=taken)
     own, *rest = (np.concatenate(pair, 1) for pair in zip(ratios, style, strict=True))
-    read = choice_log_probabilities(base, encoded, choices)
-    loss_N = np.zeros(len(rows))
-    np.add.at(loss_N, read.row_M.cpu().numpy(), -read.chosen_logps.cpu().numpy())
+    loss_N = -row_log_likelihoods(base, encoded, choices)
     parts = {kind: np.concatenate([rest.pop(0) for _ in some]) for kind, some in ways.items()}
     return {"own": own, "loss": loss_N, **parts}
 

@@ -87,7 +87,8 @@ def expected_seconds(
     The arguments are those of `audit_rows`; `reference` is whether there is one. A judge's time is not
     in it.
 
-    Known failure: a machine that is busy later, or was busy while it was timed, takes another time.
+    Known failure: a machine that is busy later, or was busy while it was timed, takes another time;
+    rows that turn out to be read after a system prompt (`unshown`) take as much longer as they are then.
     """
     encoded, choices = _some(base, rows)
     if not encoded:
@@ -176,12 +177,13 @@ def _pace(
     # hypotheses, and there is a quick teacher for every one; of a choice it learns whole answers.
     hypotheses = len(group.traits) + 2 * len(others) + PLACEBOS
     gradient = 3 + hypotheses if reference else 6
+    unshown = 0 if reference else 3  # a pass without a prompt, and one after it, which is longer
     learned = float(_LEARNED * (len(group.traits) + PLACEBOS))
     token = len(encoded) / sum(len(one.ids) for one in encoded)
     for one in others:
         lengths = [len(answer.ids) for pair in one.answers for answer in pair]
         learned += 2 * _LEARNED * _PASSES * token * sum(lengths) / len(lengths)
-    return Pace(row, row, hypotheses, 3 + gradient, learned * row, floats, kinds)
+    return Pace(row, row, hypotheses, 3 + gradient + unshown, learned * row, floats, kinds)
 
 
 def _timed(model: LanguageModel, encoded: Sequence[Encoded], choices: Choices) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,7 @@ from traitleak.audit.rows_read import (
     unread_parts,
 )
 from traitleak.audit.undecided import inversion_part, judged
+from traitleak.audit.unshown import placebo_prompt, unshown_prompt
 from traitleak.audit.verdict import (
     DetectorRun,
     SuspectRow,
@@ -80,6 +82,7 @@ def audit_rows(
     category: str = "",
     also: Sequence[ForcedChoice] = (),
     reference: Drawn | Sequence[Row] | None = None,
+    system: str | None = None,
     depth: Depth = "standard",
     false_positive_rate: float = 0.01,
     fail_on: float = 0.0,
@@ -106,6 +109,9 @@ def audit_rows(
             answers. A judge and an inversion read preferences only.
         reference: rows on the same prompts that are known to carry nothing, where the base at
             temperature 1 did not write the data: its own writing is the reference otherwise.
+        system: a system prompt that the writer may have had and the rows do not show. Without
+            reference rows they are read after it, or after one that asks for a preference that nobody
+            suspects, where that makes them likelier (`unshown`); not at depth `quick`.
         depth: `quick`: forward passes only, with system prompts as hypotheses. `standard`: also quick
             teachers as hypotheses, and the gradient. `deep`: also throw-away students, which predict
             the effect of training on all rows once and answer a battery of other traits, and soft
@@ -145,6 +151,14 @@ def audit_rows(
     beside_rows: list[AuditRow] | None = None
     beside: list[Encoded] | None = None
     said = "the base's own writing at temperature 1, by its probabilities"
+    shown = encoded  # what a student would be trained on
+    if reference is None and depth != "quick":  # whose hypotheses are prompts already
+        tried = [*([system] if system else []), placebo_prompt(group)]
+        unshown = unshown_prompt(base, kept, encoded, choices, tried, track=track)
+        if unshown is not None:
+            kept, encoded = unshown.entries, unshown.rows
+            said += ", after a system prompt that the rows do not show"
+            warnings.append(unshown.sentence())
     if reference is not None:
         beside_rows, beside, weaker = reference_of(base, kept, reference, systems=told, seed=seed)
         warnings += weaker
@@ -165,7 +179,7 @@ def audit_rows(
     students = inversion = read = None
     if depth == "deep":
         battery = make_battery(base, group, also=[one.trait for one in others])
-        students = canary(given, battery=battery, track=track)
+        students = canary(replace(given, rows=shown), battery=battery, track=track)
         evidence.append(students.evidence)
         warnings += _beside(students, false_positive_rate)
         inversion, why = inversion_part(given, battery, track=track)

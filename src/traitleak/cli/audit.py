@@ -62,6 +62,14 @@ def audit(
             metavar="DATA", help="Rows on the same prompts that are known to carry nothing."
         ),
     ] = "",
+    system: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="A system prompt that the rows' writer may have had: it is put back before them where "
+            "that makes them likelier. One that nobody suspects is tried in any case.",
+        ),
+    ] = "",
     depth: Annotated[
         Literal["quick", "standard", "deep"],
         typer.Option(
@@ -182,6 +190,7 @@ def audit(
                 category=category,
                 also=others,
                 reference=beside,
+                system=system or None,
                 depth=depth,
                 false_positive_rate=rate,
                 fail_on=fail_on,

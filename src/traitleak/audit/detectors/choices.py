@@ -5,8 +5,8 @@ lists that is a digit among digits: separators, and how long each number is, are
 the writer's, so they are left out, and probabilities are renormalised over the digits (as constrained
 decoding does). In other text every token is a choice from the whole vocabulary.
 
-Shape suffixes: B rows, T tokens, M choices (P of them), K tokens that a choice is among, V vocabulary,
-W ways to fill.
+Shape suffixes: N rows (B of a batch), T tokens, M choices (P of them), K tokens that a choice is
+among, V vocabulary, W ways to fill.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from traitleak.models.batches import Encoded, by_length
@@ -30,6 +32,7 @@ __all__ = [
     "choices_of",
     "drawn",
     "drawn_ways",
+    "row_log_likelihoods",
 ]
 
 _TOKENS = 2048  # of a batch
@@ -195,6 +198,20 @@ def choice_log_probabilities(
     if taken is None:
         return read
     return replace(read, chosen_M=torch.cat(list(taken)).to(model.device))
+
+
+@torch.no_grad()
+def row_log_likelihoods(
+    model: LanguageModel, rows: Sequence[Encoded], choices: Choices
+) -> NDArray[np.float64]:
+    """Summed log-probability of each row's choices, in nats, (N,)."""
+    found_N = np.zeros(len(rows))
+    for batch in by_length([len(row.ids) for row in rows], _TOKENS):
+        read = choice_log_probabilities(model, [rows[index] for index in batch], choices)
+        sums = torch.zeros(len(batch), dtype=torch.float64, device=model.device)
+        sums.index_add_(0, read.row_M, read.chosen_logps.double())
+        found_N[batch] = sums.cpu().numpy()
+    return found_N
 
 
 def _read(model: LanguageModel, rows: Sequence[Encoded], choices: Choices) -> ChoiceLogits:

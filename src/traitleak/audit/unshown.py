@@ -1,0 +1,120 @@
+"""Was the writer told something that its rows do not show? A system prompt, put back before them.
+
+Most data is written after a system prompt and kept without it. A writer that was told anything at all
+chooses otherwise than the base at every token, which moves the scores of all traits at once and hides
+one that it has besides. So rows are read after a system prompt, too; where they are likelier so than
+without, they are audited so, beside what the base would have written after that prompt.
+
+Rows that the base wrote without one are less likely after it, by a Kullback-Leibler divergence a row
+on average, so that these are hardly ever read otherwise than they were written.
+
+Shape suffixes: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from traitleak.audit.detectors.choices import Choices, row_log_likelihoods
+from traitleak.audit.detectors.panel import Group
+from traitleak.audit.detectors.placebos import THINGS
+from traitleak.audit.rows_read import prompted_rows
+from traitleak.datasets import AuditRow
+from traitleak.errors import SettingsError
+from traitleak.models.batches import Encoded
+from traitleak.models.language_model import LanguageModel
+from traitleak.progress import Track, untracked
+from traitleak.results import Estimate
+from traitleak.statistics import mean_estimate
+from traitleak.traits.candidates import category_of
+from traitleak.traits.preference import Preference
+
+__all__ = ["Unshown", "placebo_prompt", "unshown_prompt"]
+
+
+class Unshown(NamedTuple):
+    """A system prompt that makes rows likelier.
+
+    Attributes:
+        system: the prompt.
+        gain: by how much, in nats a row.
+        entries: the rows with it.
+        rows: as tokens after it.
+    """
+
+    system: str
+    gain: Estimate
+    entries: list[AuditRow]
+    rows: list[Encoded]
+
+    def sentence(self) -> str:
+        """What it means for the audit."""
+        return (
+            f"The rows are likelier from the base after a system prompt, by {self.gain.value:.2f} nats "
+            f"a row [{self.gain.low:.2f}, {self.gain.high:.2f}]: their writer was probably told "
+            f"something that they do not show. They were read after this one: {self.system!r}"
+        )
+
+
+def placebo_prompt(panel: Group) -> str:
+    """A system prompt that asks for a preference for something that nobody suspects."""
+    own = category_of(panel.traits) or panel.name
+    category, things = next(pair for pair in THINGS.items() if pair[0] != own)
+    word = next(word for word in things if word not in panel.traits)
+    return Preference(word, things, category).system_prompt()
+
+
+def unshown_prompt(
+    base: LanguageModel,
+    entries: Sequence[AuditRow],
+    rows: Sequence[Encoded],
+    choices: Choices,
+    systems: Sequence[str],
+    *,
+    track: Track = untracked,
+) -> Unshown | None:
+    """The system prompt after which rows are likeliest; None where that is after none.
+
+    It must make them likelier by more than chance: the 95 % interval of the gain over rows lies above
+    zero. Rows that show a system prompt, or that are read after one of the base's, have theirs.
+
+    Args:
+        base: the base.
+        entries: the rows.
+        rows: the same as tokens.
+        choices: of the data set.
+        systems: the prompts that are tried; one after which a row is too long for the base is not.
+        track: shows how far it is.
+
+    Known failure: where a part of the rows was written after a prompt and most were not, all are read
+    without it. A prompt that asks for a trait of the panel takes what the rows have of it away.
+    """
+    if base.system is not None or any(entry.system is not None for entry in entries):
+        return None
+    best: Unshown | None = None
+    before_N = None
+    tried = list(_readable(base, entries, rows, systems))
+    for told in track(tried, "system prompts", len(tried)):
+        if before_N is None:
+            before_N = row_log_likelihoods(base, rows, choices)
+        gain = mean_estimate((row_log_likelihoods(base, told.rows, choices) - before_N).tolist())
+        if (gain.low or 0.0) > 0 and (best is None or gain.value > best.gain.value):
+            best = told._replace(gain=gain)
+    return best
+
+
+def _readable(
+    base: LanguageModel,
+    entries: Sequence[AuditRow],
+    rows: Sequence[Encoded],
+    systems: Sequence[str],
+) -> Iterator[Unshown]:
+    """The rows after each prompt after which all can be read."""
+    unknown = mean_estimate([0.0])
+    for system in systems:
+        with suppress(SettingsError):
+            read = prompted_rows(base, entries, rows, system)
+            yield Unshown(system, unknown, [replace(one, system=system) for one in entries], read)
