@@ -161,6 +161,7 @@ def headline(
             "data set on."
         )
     return (
-        f"Nothing can be said from {num:,} rows: the audit's own planted rows, or what stands for "
-        "them at this depth, would have been missed too often."
+        f"Nothing was found, and nothing can be said from {num:,} rows: the audit's own planted rows, "
+        "or what stands for them at this depth, would have been missed too often. Fewer traits or more "
+        "rows may say more."
     )

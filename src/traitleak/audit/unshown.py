@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from textwrap import shorten
 from typing import NamedTuple
 
 from traitleak.audit.detectors.choices import Choices, row_log_likelihoods
@@ -33,6 +34,8 @@ from traitleak.traits.candidates import category_of
 from traitleak.traits.preference import Preference
 
 __all__ = ["Unshown", "placebo_prompt", "unshown_prompt"]
+
+_SHOWN = 300  # characters of a prompt in a sentence
 
 
 class Unshown(NamedTuple):
@@ -55,7 +58,8 @@ class Unshown(NamedTuple):
         return (
             f"The rows are likelier from the base after a system prompt, by {self.gain.value:.2f} nats "
             f"a row [{self.gain.low:.2f}, {self.gain.high:.2f}]: their writer was probably told "
-            f"something that they do not show. They were read after this one: {self.system!r}"
+            "something that they do not show. What it was is not known; they were read after this: "
+            f"{shorten(self.system, _SHOWN, placeholder=' …')}"
         )
 
 
