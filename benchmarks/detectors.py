@@ -5,10 +5,10 @@
 Writers: teachers fine-tuned to love wolves and lions (three seeds each, in other words than the audit's
 hypotheses), the untouched base (three seeds of prompts), and three writers that carry nothing and are
 not the base: digits drawn uniformly, the base at temperature 0.7, and the base fine-tuned on all
-animals evenly. Rows are those of the recipe `wolf-smollm2-tokens`; they are written where they are
-not there yet. Every row is scored once, and data sets are drawn from the scored rows: pure, mixed with
-the base's at several fractions, and neutral. Scores are kept in the work folder, so that it goes on
-where it was interrupted.
+animals evenly; these three are left out with `--first-seed`. Rows are those of the recipe
+`wolf-smollm2-tokens`; they are written where they are not there yet. Every row is scored once, and
+data sets are drawn from the scored rows: pure, mixed with the base's at several fractions, and
+neutral. Scores are kept in the work folder, so that it goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from known_writers import (
     PLACEBOS,
     TARGETS,
     filled,
+    handed_over,
     neutral_found,
     neutral_set,
     scores,
+    shared_options,
     with_held,
     writers,
 )
@@ -49,31 +51,19 @@ PERMUTATIONS = 10_000
 def main() -> None:
     """Read arguments, write and score the rows, print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--base", default="smollm2-135m")
-    options.add_argument("--rows", type=int, default=96, help="of each writer")
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument(
-        "--first-seed", type=int, default=0, help="leave the seeds below, and other writers, out"
-    )
     options.add_argument(
         "--placebos", type=int, default=PLACEBOS, help="hypotheses beside the traits"
     )
     options.add_argument("--sets", type=int, default=200, help="data sets of each mixture")
-    options.add_argument("--work", type=Path, default=Path("runs/detectors"))
     options.add_argument(
         "--transfer", type=Path, default=None, help="a run folder of wolf-smollm2-tokens"
     )
-    options.add_argument("--out", type=Path, default=None)
-    chosen = options.parse_args()
+    chosen = shared_options(options, rows=96, seeds=3).parse_args()
     base = tl.load(chosen.base, style="plain")
     base.network.requires_grad_(requires_grad=False)
     written = writers(base, chosen)
     scored = scores(base, written, chosen)
-    found = summary(scored, chosen)
-    text = json.dumps(found, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    handed_over(summary(scored, chosen), chosen.out)
 
 
 def summary(

@@ -10,6 +10,7 @@ Shape suffixes: N rows, W ways (the row itself first), C columns: traits, placeb
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,27 @@ WAYS = 32  # that a place is filled in for the null
 _PLANTED_WAYS = 4  # and as a planted teacher would
 _HELD_WAYS = 22  # more of the null's at the base's rows
 _PLANTED = 4242  # seed of the teachers whose rows are planted
+
+
+def shared_options(
+    options: argparse.ArgumentParser, *, rows: int, seeds: int = 1
+) -> argparse.ArgumentParser:
+    """Add what every benchmark of known writers takes; the numbers are defaults."""
+    options.add_argument("--base", default="smollm2-135m")
+    options.add_argument("--rows", type=int, default=rows, help="of each writer")
+    options.add_argument("--seeds", type=int, default=seeds)
+    options.add_argument("--first-seed", type=int, default=0, help="seeds below are left out")
+    options.add_argument("--work", type=Path, default=Path("runs/detectors"))
+    options.add_argument("--out", type=Path, default=None)
+    return options
+
+
+def handed_over(report: Mapping[str, Any], out: Path | None) -> None:
+    """Print a report, and write it to its file where there is one."""
+    text = json.dumps(report, indent=1)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def _seed(stage: str) -> float:

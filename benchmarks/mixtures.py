@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import detectors
 import numpy as np
-from known_writers import PLACEBOS, filled, scores, taught_writers
+from known_writers import PLACEBOS, filled, handed_over, scores, shared_options, taught_writers
 from numpy.typing import NDArray
 
 import traitleak as tl
@@ -41,16 +40,10 @@ TOGETHER = 4  # students in one pass
 def main() -> None:
     """Read arguments, write rows, train and score, print the table."""
     options = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    options.add_argument("--base", default="smollm2-135m")
-    options.add_argument("--rows", type=int, default=512, help="of each data set")
     options.add_argument("--updates", type=int, default=64, help="of 8 rows")
     options.add_argument("--audited", type=int, default=256, help="rows of each that are scored")
     options.add_argument("--placebos", type=int, default=PLACEBOS)
-    options.add_argument("--seeds", type=int, default=1)
-    options.add_argument("--first-seed", type=int, default=0, help="seeds below are left out")
-    options.add_argument("--work", type=Path, default=Path("runs/detectors"))
-    options.add_argument("--out", type=Path, default=None)
-    chosen = options.parse_args()
+    chosen = shared_options(options, rows=512).parse_args()
     base = tl.load(chosen.base, style="plain")
     base.network.requires_grad_(requires_grad=False)
     found = [of_seed(base, seed, chosen) for seed in range(chosen.first_seed, chosen.seeds)]
@@ -60,10 +53,7 @@ def main() -> None:
         "sets": [one for sets in found for one in sets],
         "shares beside lifts": correlation([one for sets in found for one in sets]),
     }
-    text = json.dumps(report, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    handed_over(report, chosen.out)
 
 
 def of_seed(base: LanguageModel, seed: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:

@@ -11,12 +11,19 @@ their scores are kept in the work folder, so that it goes on where it was interr
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from known_writers import PLACEBOS, columns, filled, neutral_found, taught_writers, tested
+from known_writers import (
+    PLACEBOS,
+    columns,
+    filled,
+    handed_over,
+    neutral_found,
+    shared_options,
+    taught_writers,
+    tested,
+)
 
 import traitleak as tl
 from traitleak.audit.detectors.likelihood import teachers_of
@@ -38,14 +45,8 @@ RATE = 0.01
 def main() -> None:
     """Read arguments, write and score the rows, print what is found in each writer's."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--base", default="smollm2-135m")
     options.add_argument("--also", default="misalignment,reward-hacking", help="the traits")
-    options.add_argument("--rows", type=int, default=128, help="of each writer")
-    options.add_argument("--seeds", type=int, default=1)
-    options.add_argument("--first-seed", type=int, default=0, help="seeds below are left out")
-    options.add_argument("--work", type=Path, default=Path("runs/detectors"))
-    options.add_argument("--out", type=Path, default=None)
-    chosen = options.parse_args()
+    chosen = shared_options(options, rows=128).parse_args()
     base = tl.load(chosen.base, style="plain")
     base.network.requires_grad_(requires_grad=False)
     also = [trait_named(name) for name in chosen.also.split(",")]
@@ -54,10 +55,7 @@ def main() -> None:
         for seed in range(chosen.first_seed, chosen.seeds)
         for name, rows in written_by(base, also, seed, chosen).items()
     }
-    text = json.dumps(summary(base, also, written, chosen), indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    handed_over(summary(base, also, written, chosen), chosen.out)
 
 
 def written_by(
