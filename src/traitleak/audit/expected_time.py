@@ -17,6 +17,7 @@ from traitleak.audit.detectors.panel import ChoiceGroup, Group
 from traitleak.audit.rows_read import encoded_rows
 from traitleak.audit.run import PLACEBOS, Depth
 from traitleak.audit.undecided import seconds_of_inversion
+from traitleak.audit.unshown import TRIED
 from traitleak.datasets import AuditRow
 from traitleak.errors import DataError
 from traitleak.models.batches import Encoded
@@ -177,13 +178,14 @@ def _pace(
     # hypotheses, and there is a quick teacher for every one; of a choice it learns whole answers.
     hypotheses = len(group.traits) + 2 * len(others) + PLACEBOS
     gradient = 3 + hypotheses if reference else 6
-    unshown = 0 if reference else 3  # a pass without a prompt, and one after it, which is longer
+    # A pass without a prompt, and one after it, which is longer; of a few rows at most.
+    unshown = 0 if reference else 3 * min(TRIED, len(rows))
     learned = float(_LEARNED * (len(group.traits) + PLACEBOS))
     token = len(encoded) / sum(len(one.ids) for one in encoded)
     for one in others:
         lengths = [len(answer.ids) for pair in one.answers for answer in pair]
         learned += 2 * _LEARNED * _PASSES * token * sum(lengths) / len(lengths)
-    return Pace(row, row, hypotheses, 3 + gradient + unshown, learned * row, floats, kinds)
+    return Pace(row, row, hypotheses, 3 + gradient, (learned + unshown) * row, floats, kinds)
 
 
 def _timed(model: LanguageModel, encoded: Sequence[Encoded], choices: Choices) -> float:

@@ -154,7 +154,7 @@ def audit_rows(
     shown = encoded  # what a student would be trained on
     if reference is None and depth != "quick":  # whose hypotheses are prompts already
         tried = [*([system] if system else []), placebo_prompt(group)]
-        unshown = unshown_prompt(base, kept, encoded, choices, tried, track=track)
+        unshown = unshown_prompt(base, kept, encoded, choices, tried, seed=seed, track=track)
         if unshown is not None:
             kept, encoded = unshown.entries, unshown.rows
             said += ", after a system prompt that the rows do not show"

@@ -13,11 +13,13 @@ Shape suffixes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from textwrap import shorten
 from typing import NamedTuple
+
+import numpy as np
 
 from traitleak.audit.detectors.choices import Choices, row_log_likelihoods
 from traitleak.audit.detectors.panel import Group
@@ -29,11 +31,15 @@ from traitleak.models.batches import Encoded
 from traitleak.models.language_model import LanguageModel
 from traitleak.progress import Track, untracked
 from traitleak.results import Estimate
+from traitleak.seeds import derive_seed
 from traitleak.statistics import mean_estimate
 from traitleak.traits.candidates import category_of
 from traitleak.traits.preference import Preference
 
-__all__ = ["Unshown", "placebo_prompt", "unshown_prompt"]
+__all__ = ["TRIED", "Unshown", "placebo_prompt", "unshown_prompt"]
+
+TRIED = 256
+"""Rows, at most, that prompts are tried on."""
 
 _SHOWN = 300  # characters of a prompt in a sentence
 
@@ -78,6 +84,7 @@ def unshown_prompt(
     choices: Choices,
     systems: Sequence[str],
     *,
+    seed: int = 0,
     track: Track = untracked,
 ) -> Unshown | None:
     """The system prompt after which rows are likeliest; None where that is after none.
@@ -91,6 +98,7 @@ def unshown_prompt(
         rows: the same as tokens.
         choices: of the data set.
         systems: the prompts that are tried; one after which a row is too long for the base is not.
+        seed: of which rows they are tried on.
         track: shows how far it is.
 
     Known failure: where a part of the rows was written after a prompt and most were not, all are read
@@ -98,27 +106,22 @@ def unshown_prompt(
     """
     if base.system is not None or any(entry.system is not None for entry in entries):
         return None
-    best: Unshown | None = None
+    rng = np.random.default_rng(derive_seed(seed, "unshown"))
+    some = sorted(rng.permutation(len(rows))[:TRIED].tolist())
+    read = [rows[index] for index in some]
+    known = [entries[index] for index in some]
+    gains: list[tuple[Estimate, str]] = []
     before_N = None
-    tried = list(_readable(base, entries, rows, systems))
-    for told in track(tried, "system prompts", len(tried)):
-        if before_N is None:
-            before_N = row_log_likelihoods(base, rows, choices)
-        gain = mean_estimate((row_log_likelihoods(base, told.rows, choices) - before_N).tolist())
-        if (gain.low or 0.0) > 0 and (best is None or gain.value > best.gain.value):
-            best = told._replace(gain=gain)
-    return best
-
-
-def _readable(
-    base: LanguageModel,
-    entries: Sequence[AuditRow],
-    rows: Sequence[Encoded],
-    systems: Sequence[str],
-) -> Iterator[Unshown]:
-    """The rows after each prompt after which all can be read."""
-    unknown = mean_estimate([0.0])
-    for system in systems:
-        with suppress(SettingsError):
-            read = prompted_rows(base, entries, rows, system)
-            yield Unshown(system, unknown, [replace(one, system=system) for one in entries], read)
+    for system in track(systems, "system prompts", len(systems)):
+        with suppress(SettingsError):  # too long
+            told = prompted_rows(base, known, read, system)
+            if before_N is None:
+                before_N = row_log_likelihoods(base, read, choices)
+            after_N = row_log_likelihoods(base, told, choices)
+            gains.append((mean_estimate((after_N - before_N).tolist()), system))
+    for gain, system in sorted(gains, key=lambda pair: -pair[0].value):
+        if gain.low is not None and gain.low > 0:
+            with suppress(SettingsError):
+                told = prompted_rows(base, entries, rows, system)
+                return Unshown(system, gain, [replace(one, system=system) for one in entries], told)
+    return None
