@@ -57,6 +57,7 @@ def stages(*, scale: float = 1.0, stop_in: str = "", version: int = 1) -> list[S
 
     def step(name: str) -> None:
         if name == stop_in:
+            print(f"half-way in {name}", flush=True)  # noqa: T201
             time.sleep(60)
 
     def start(out: Path, _inputs: Mapping[str, Path], _track: Track) -> None:

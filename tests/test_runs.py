@@ -102,9 +102,11 @@ def test_ctrl_c_leaves_nothing_half_done(
 ) -> None:
     """SIGINT ends the run, tidies up at once, and the next run goes on to the same results."""
     process = start("--stop-in", stage)
-    wait_for(tmp_path / "small" / f".unfinished-{stage}" / HALF_WAY[stage], process)
+    while (line := first_line(process)) != f"half-way in {stage}\n":  # later than its file is there
+        assert line, process.communicate()[1]
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    errors = process.communicate()[1]
+    assert process.returncode == 130, errors
     folder = tmp_path / "small"
     left = {path.name for path in folder.iterdir()}
     assert left == {".lock", "recipe.yaml", *STAGES[: STAGES.index(stage)]}

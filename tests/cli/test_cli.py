@@ -1,31 +1,18 @@
 """The command line itself: help, lists, what is there, and wrong use in one sentence."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
-from invoked import COMMAND, invoke
+from invoked import invoke
 
 import traitleak
 from traitleak.recipe import find_recipes
 
 
-@pytest.mark.skipif(os.name != "posix", reason="processor time of children is POSIX's")
-def test_help_answers_quickly():
-    """`--help` costs less than half a second of processor time, however busy the machine is."""
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert "demo" in done.stdout
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
-
-
 def test_help_imports_nothing_heavy():
-    """`--help` loads none of the libraries that take long to load."""
+    """`--help` loads none of the libraries that take long to load, so that it answers at once."""
     code = (
         "import sys, traitleak.cli\n"
         "try: traitleak.cli.main()\n"
@@ -36,6 +23,7 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
     )
+    assert "demo" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 
