@@ -47,11 +47,15 @@ def main() -> None:
     base = tl.load(chosen.base, style="plain")
     base.network.requires_grad_(requires_grad=False)
     found = [of_seed(base, seed, chosen) for seed in range(chosen.first_seed, chosen.seeds)]
+    sets = [one for some in found for one in some]
     report = {
         "rows": chosen.rows,
         "updates": chosen.updates,
-        "sets": [one for sets in found for one in sets],
-        "shares beside lifts": correlation([one for sets in found for one in sets]),
+        "sets": sets,
+        "shares beside lifts": correlation(sets),
+        "shares beside lifts, mixtures alone": correlation(
+            [one for one in sets if one["set"].startswith(f"{TRAIT} ")]
+        ),
     }
     handed_over(report, chosen.out)
 

@@ -265,7 +265,7 @@ def new_folder(place: Path) -> Iterator[Path]:
                 remove(beside)
     except TraitleakError:
         raise
-    except Exception as error:
+    except Exception as error:  # libraries have their own for a full disk; all else is raised again
         full = no_room(error, place.parent)
         if not full and not (isinstance(error, OSError) and _on_the_way(error.filename, beside)):
             raise
@@ -309,7 +309,7 @@ def failures_named(what: Path, folder: Path) -> Iterator[None]:
         yield
     except TraitleakError:
         raise
-    except Exception as error:
+    except Exception as error:  # libraries have their own for a full disk; all else is raised again
         if no_room(error, folder):
             raise RunError(
                 f"{what} could not be written: no room on the disk ({error}). Free some and run "

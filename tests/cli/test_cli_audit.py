@@ -188,6 +188,11 @@ def test_bad_data_is_one_sentence_and_exit_2(content, said, tmp_path):
         (["--base", "tiny", "--size", "2.5"], "or all; got '2.5'"),
         (["--base", "tiny", "--size", "9" * 40], "or all; got"),
         (["--base", "tiny", "--size", "many"], "or all; got 'many'"),
+        (
+            ["--base", "tiny", "--system", "Hi.", "--depth", "quick"],
+            "--system is for depth standard",
+        ),
+        (["--base", "tiny", "--system", "Hi.", "--reference", "x.jsonl"], "--system is for depth"),
         (["--base", "tiny", "--minutes", "0"], "--minutes must be a number greater than 0"),
         (["--base", "tiny", "--minutes", "nan"], "--minutes must be a number greater than 0"),
         (["--base", "tiny", "--minutes", "5", "--size", "9"], "leave --size out"),

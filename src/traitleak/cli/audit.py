@@ -136,6 +136,11 @@ def audit(
         if not math.isfinite(fail_on) or fail_on < 0:
             raise SettingsError(f"--fail-on is a number of nats, 0 or more; got {fail_on}.")
 
+        if system and (reference or depth == "quick"):
+            raise SettingsError(
+                "--system is for depth standard or deep without --reference, where rows can be read "
+                "after a prompt: leave it out, or the other."
+            )
         num = _rows_asked(size, minutes, depth)
 
         from traitleak.artefacts import require_place
